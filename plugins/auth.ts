@@ -5,7 +5,7 @@ import type { Caller, Scope } from '../src/protocol/caller.js'
 import type { TokenBook } from '../src/platform/tokens.js'
 import { fromStore } from '../src/platform/redis.js'
 import { ERROR_TABLE, ExecutorError, toProblem } from '../src/protocol/errors.js'
-import { SCOPES } from '../src/protocol/tokens.js'
+import { OPEN_CALLER } from '../src/tokens/find-owner.js'
 import { lastingAccess, narrowAccess, type Access } from '../src/tokens/live-token.js'
 import { withdrawn } from '../src/tokens/manage-tokens.js'
 import type { TokenServices } from '../src/tokens/token-services.js'
@@ -41,7 +41,7 @@ export interface AuthOptions {
 
 const NOBODY = lastingAccess({ id: '', name: '', scopes: new Set() })
 /** Everybody, where the operator has chosen `open`. */
-const OPEN = lastingAccess({ id: 'open', name: 'open', scopes: new Set<Scope>(SCOPES) })
+const OPEN = lastingAccess(OPEN_CALLER)
 
 function readToken({ headers, ws }: FastifyRequest): string | undefined {
   if (headers.authorization !== undefined || !ws) return /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]

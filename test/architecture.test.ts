@@ -28,6 +28,7 @@ const RULES: Record<string, Rule> = {
   'src/supervision': { rooms: ['src/platform'], packages: ['execa'] },
   'src/events': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
   'src/tokens': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
+  'src/schedules': { rooms: ['src/protocol', 'src/platform', 'src/tokens'], packages: ['ioredis'] },
   'src/queue': { rooms: ['src/protocol', 'src/platform'], packages: ['bullmq', 'ioredis'] },
   'src/history': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
   // What must not be told is the same for everybody.
@@ -46,6 +47,7 @@ const RULES: Record<string, Rule> = {
       'src/events',
       'src/history',
       'src/tokens',
+      'src/schedules',
       'src/queue',
       'src/verification',
       'src/hooks',
@@ -79,6 +81,7 @@ const RULES: Record<string, Rule> = {
  */
 const SUB_ROOMS: Record<string, readonly (readonly string[])[]> = {
   'src/executions': [
+    ['schedules'],
     ['sweep'],
     ['run'],
     ['hooks'],

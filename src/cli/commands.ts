@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   receipt: async () => (await import('./receipt.js')).receipt,
   verify: async () => (await import('./verify.js')).verify,
   report: async () => (await import('./report.js')).report,
+  schedule: async () => (await import('./schedule.js')).schedule,
   usage: async () => (await import('./usage.js')).usage,
   token: async () => (await import('./token.js')).token,
   tokens: async () => (await import('./tokens.js')).tokens,

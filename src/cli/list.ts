@@ -39,6 +39,7 @@ export const list: Command = {
   --status S                      queued, running, paused, waiting_approval, waiting_budget, succeeded, failed,
                                   cancelled, timed_out; several are comma-separated
   --parent ID                     the tasks of this list, which are omitted otherwise
+  --schedule ID                   those that this schedule has started
   --label LABEL=VALUE             only with this label (also --metadata) (repeatable)
   --limit N                       how many; default ${DEFAULT_COUNT}
   --json                          as JSON: {executions, nextCursor}
@@ -50,6 +51,7 @@ ${SERVICE_USAGE}`,
       options: {
         ...SERVICE_FLAGS,
         parent: { type: 'string' },
+        schedule: { type: 'string' },
         status: { type: 'string', multiple: true },
         metadata: { type: 'string', multiple: true },
         label: { type: 'string', multiple: true },
@@ -70,6 +72,7 @@ ${SERVICE_USAGE}`,
       const taskLength = room < NAME_WIDTH ? TASK_LENGTH : Math.min(TASK_LENGTH, room)
       const page = await listUpTo(client, count, {
         status,
+        scheduleId: values.schedule,
         parentId: values.parent,
         metadata: labels,
       })
@@ -110,6 +113,7 @@ function describe(execution: Execution, folder: string | undefined): Array<reado
     taskCount,
     parentId,
     taskIndex,
+    scheduleId,
   } = execution
   const labels = Object.entries(metadata).map(([label, value]) => `${label}=${value}`)
   const placed = [
@@ -141,6 +145,7 @@ function describe(execution: Execution, folder: string | undefined): Array<reado
     ['folder', folder],
     ['worker', workerId],
     ['session', sessionId],
+    ['schedule', scheduleId],
     ['list', parentId === undefined ? undefined : `${parentId}, task ${taskIndex}`],
     [
       'tasks',

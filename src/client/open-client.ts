@@ -16,6 +16,7 @@ import { followExecution, type EventSource, type FollowOptions } from './follow-
 import { createRest, type RestCall } from './rest.js'
 import { createSharedSocket } from './shared-socket.js'
 import { createMessageCalls, type MessageCalls } from './message-calls.js'
+import { createScheduleCalls, type ScheduleCalls } from './schedule-calls.js'
 import { createTokenCalls, type PageQuery, type TokenCalls } from './token-calls.js'
 
 // What a program that uses the package names beside openClient (package.json, exports["./client"]).
@@ -28,6 +29,7 @@ export type { ExecuteRequest } from '../protocol/execute-request.js'
 export type { Execution, Outcome } from '../protocol/execution.js'
 export type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 export type { Message, MessageRequest } from '../protocol/messages.js'
+export type { Schedule, ScheduleChange, SchedulePage, ScheduleRequest } from '../protocol/schedules.js'
 export type { BudgetRequest } from '../protocol/usage.js'
 export type { NewToken, Ticket, Token, TokenChange, TokenPage, TokenRequest } from '../protocol/tokens.js'
 
@@ -72,7 +74,7 @@ export interface ResultOptions extends CallOptions {
 }
 
 /** Every method throws ClientError and nothing else, an abort by the caller's own signal excepted. */
-export interface Client extends TokenCalls, ApprovalCalls, MessageCalls {
+export interface Client extends TokenCalls, ApprovalCalls, MessageCalls, ScheduleCalls {
   readonly url: string
   execute(request: ExecuteRequest, options?: ExecuteOptions): Promise<Execution>
   get(executionId: string, options?: CallOptions): Promise<Execution>
@@ -163,6 +165,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
     ...createTokenCalls(rest),
     ...createApprovalCalls(rest),
     ...createMessageCalls(rest),
+    ...createScheduleCalls(rest),
     execute: (request, { idempotencyKey, wait, signal } = {}) =>
       ask({
         method: 'POST',

@@ -8,6 +8,9 @@ import type { Logger } from '../platform/logger.js'
 import type { ControlMessage } from '../queue/control-channel.js'
 import type { ExecutionQueue } from '../queue/execution-queue.js'
 import type { SigningKey } from '../verification/signing-key.js'
+import type { ScheduleAlarms } from '../queue/schedule-alarms.js'
+import type { ScheduleStore } from '../schedules/schedule-store.js'
+import type { Owner } from '../tokens/find-owner.js'
 import type { TokenServices } from '../tokens/token-services.js'
 import type { SchemaChecks } from './json-mode/schema-checks.js'
 import type { ExecutionReads, ExecutionStore } from './store/execution-store.js'
@@ -51,4 +54,13 @@ export type FollowServices = ReadServices & Pick<ExecutionServices, 'feed'>
 export interface ExecutionServices extends DomainServices {
   readonly feed: EventFeed
   readonly tokens: TokenServices
+  readonly schedules: ScheduleServices
+}
+
+/** What schedules need: kept where, rung by what, and whose. */
+export interface ScheduleServices {
+  readonly store: ScheduleStore
+  readonly alarms: ScheduleAlarms
+  /** What the token of a schedule may do now. */
+  readonly ownerOf: (tokenId: string) => Promise<Owner>
 }

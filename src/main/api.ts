@@ -10,6 +10,10 @@ import { createSecretMask } from '../platform/secret-mask.js'
 import { secretsOfEnvironment } from '../platform/secret-values.js'
 import { makeRedisPassword } from '../platform/redis-password.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep/sweep-executions.js'
+import { ringAlarm } from '../executions/schedules/ring-alarm.js'
+import { sweepSchedules } from '../executions/schedules/sweep-schedules.js'
+import { nextAlarm } from '../schedules/alarm-rule.js'
+import { openAlarmWorker } from '../../workers/alarm-worker.js'
 import type { ExecutionServices } from '../executions/services.js'
 import { openTokens, type TokenBook } from '../platform/tokens.js'
 import { buildApp, createRedisCheck } from './build-app.js'
@@ -86,7 +90,7 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     const logger = createLogger(config.logLevel, 'api', mask)
     const tokens = config.auth === 'open' ? undefined : await openTokens(config)
     if (config.allowHere) await makeLocalSecret(config.dataDir)
-    const services = openApiServices({ config, redisUrl, logger, lifetime })
+    const services = openApiServices({ config, redisUrl, logger, lifetime, configured: tokens?.shown })
     const serve = waitLonger(services.redis, config.redisWaitSeconds * 1_000)
     await services.signingKey()
     await services.tokens.limitConfigured(tokens?.shown ?? [])
@@ -106,6 +110,13 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     const idle = watchWhere(config.onDemand, app.server, services, lifetime)
     const housekeeping = repeat('sweep', SWEEP_INTERVAL_MS, logger, () => sweepExecutions(services))
     lifetime.own('housekeeping', housekeeping, (opened) => opened.close())
+    const dueSchedules = repeat('schedules', SWEEP_INTERVAL_MS, logger, () => sweepSchedules(services))
+    lifetime.own('due schedules', dueSchedules, (opened) => opened.close())
+    lifetime.own(
+      'alarms of schedules',
+      openAlarmWorker({ config, redisUrl, logger, next: nextAlarm }, (id) => ringAlarm(services, id)),
+      (opened) => opened.close(),
+    )
     // Safe: listen() with a host and a port gives an AddressInfo.
     const address = app.server.address() as AddressInfo
     const host = address.family === 'IPv6' ? `[${address.address}]` : address.address

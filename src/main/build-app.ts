@@ -17,6 +17,7 @@ import { executionRoutes } from '../../routes/executions.js'
 import { historyRoutes } from '../../routes/history.js'
 import { fileRoutes } from '../../routes/files.js'
 import { receiptRoutes } from '../../routes/receipts.js'
+import { scheduleRoutes } from '../../routes/schedules.js'
 import { serviceRoutes } from '../../routes/service.js'
 import { streamRoutes } from '../../routes/stream.js'
 import { tokenRoutes } from '../../routes/tokens.js'
@@ -150,6 +151,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(receiptRoutes)
   await app.register(workspaceRoutes)
   await app.register(historyRoutes)
+  await app.register(scheduleRoutes)
   await app.register(tokenRoutes, { configured: tokens?.shown })
   await app.register(serviceRoutes, { health, checkRedis })
   await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover, version: VERSION })

@@ -233,6 +233,8 @@ export const VARIABLES = {
     '10000',
     'tokens made by POST /tokens; those of the settings do not count',
   ],
+  CC_EXECUTOR_MAX_SCHEDULES: [wholeNumber(1, 1_000_000), '10000', 'schedules of all tokens together'],
+  CC_EXECUTOR_MAX_SCHEDULES_PER_TOKEN: [wholeNumber(1, 1_000_000), '1000', 'schedules of one token'],
   CC_EXECUTOR_MAX_SUBSCRIPTIONS: [wholeNumber(1, 100_000), '1000', 'subscriptions per connection'],
   CC_EXECUTOR_WRITE_DEADLINE_SECONDS: [
     seconds(0.1, 3600),
@@ -349,6 +351,8 @@ export interface Config {
   readonly maxConnections: number
   readonly maxSubscriptions: number
   readonly maxTokens: number
+  readonly maxSchedules: number
+  readonly maxSchedulesPerToken: number
   readonly writeDeadlineSeconds: number
   /** Where the command line finds the service, and what it sends there. */
   readonly url: string | undefined
@@ -490,6 +494,8 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     maxConnections: values.CC_EXECUTOR_MAX_CONNECTIONS,
     maxSubscriptions: values.CC_EXECUTOR_MAX_SUBSCRIPTIONS,
     maxTokens: values.CC_EXECUTOR_MAX_TOKENS,
+    maxSchedules: values.CC_EXECUTOR_MAX_SCHEDULES,
+    maxSchedulesPerToken: values.CC_EXECUTOR_MAX_SCHEDULES_PER_TOKEN,
     writeDeadlineSeconds: values.CC_EXECUTOR_WRITE_DEADLINE_SECONDS,
     url: values.CC_EXECUTOR_URL,
     token: values.CC_EXECUTOR_TOKEN,

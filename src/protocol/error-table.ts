@@ -29,6 +29,7 @@ export const ERROR_TABLE = {
   SESSION_NOT_FOUND: { status: 404, rpc: 40403, retryable: false, title: 'There is no such session to resume.' },
   FILE_NOT_FOUND: { status: 404, rpc: 40404, retryable: false, title: 'The workspace has no such file.' },
   APPROVAL_NOT_FOUND: { status: 404, rpc: 40405, retryable: false, title: 'There is no such approval.' },
+  SCHEDULE_NOT_FOUND: { status: 404, rpc: 40406, retryable: false, title: 'There is no such schedule.' },
   TOKEN_NOT_FOUND: { status: 404, rpc: 40409, retryable: false, title: 'There is no such token.' },
   WORKSPACE_NOT_FOUND: { status: 404, rpc: 40410, retryable: false, title: 'You have no such workspace.' },
   METHOD_NOT_ALLOWED: {
@@ -49,6 +50,7 @@ export const ERROR_TABLE = {
   NOT_RUNNING: { status: 409, rpc: 40903, retryable: true, title: 'The execution is not running.' },
   SESSION_BUSY: { status: 409, rpc: 40904, retryable: true, title: 'The session is in use.' },
   APPROVAL_CLOSED: { status: 409, rpc: 40906, retryable: false, title: 'The approval is no longer pending.' },
+  NAME_TAKEN: { status: 409, rpc: 40907, retryable: false, title: 'The name is in use.' },
   CURSOR_EXPIRED: {
     status: 410,
     rpc: 41001,

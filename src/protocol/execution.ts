@@ -282,6 +282,7 @@ export const Execution = z
     taskCount: z.int().optional().meta({ description: 'For a task list: its number of tasks.' }),
     parentId: ExecutionId.optional().meta({ description: 'For a task: its list.' }),
     taskIndex: z.int().optional().meta({ description: 'For a task: its index in the list, from 0.' }),
+    scheduleId: z.string().optional().meta({ description: 'The schedule that has started it.' }),
     metadata: z.record(z.string(), z.string()),
     simulated: z.boolean().meta({ description: 'true: a scripted model answered, not Claude.' }),
   })

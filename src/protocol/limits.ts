@@ -76,6 +76,21 @@ export const CONCURRENT_LIMIT = 10_000
 export const TICKETS_LIMIT = 1_000
 export const TICKET_SECONDS = 30
 
+// Schedules.
+/** Of `name` and of `cron`. */
+export const SCHEDULE_TEXT_LIMIT = 200
+/** Of `request` as JSON: it is kept for as long as the schedule. */
+export const SCHEDULED_REQUEST_LIMIT_BYTES = 64 * KIB
+/** The shortest and the longest interval. */
+export const LEAST_EVERY_SECONDS = 10
+export const MOST_EVERY_SECONDS = 366 * 24 * 60 * 60
+/** Moments that a schedule shows. */
+export const SHOWN_MOMENTS = 10
+/** Missed moments that `missed: "all"` makes up for. */
+export const MISSED_LIMIT = 100
+/** Executions of one schedule that have not ended, with `overlap: "queue"`: further moments are skipped. */
+export const OPEN_RUNS_LIMIT = 100
+
 // Waits.
 /** The longest wait that may be asked for. */
 export const ASKED_WAIT_LIMIT_SECONDS = 60

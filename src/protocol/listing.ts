@@ -11,6 +11,7 @@ export const ExecutionFilters = z
       description: 'Only this kind. Tasks are listed only with `parentId`.',
     }),
     parentId: ExecutionReference.optional().meta({ description: 'The tasks of this list.' }),
+    scheduleId: z.string().min(1).max(64).optional().meta({ description: 'Those that this schedule has started.' }),
     metadata: z.record(z.string(), z.string()).optional().meta({ description: 'All given labels must match.' }),
     createdAfter: z.iso.datetime({ offset: true }).optional(),
     createdBefore: z.iso.datetime({ offset: true }).optional(),

@@ -21,6 +21,7 @@ import { Message, MessageList, MessageRequest, MessageSendParams } from './messa
 import { KeySet, Receipt, ReceiptReport, VerifyRequest } from './receipt.js'
 import * as rest from './rest-input.js'
 import { AuthStatus, Health, QueueState, Readiness } from './service-state.js'
+import { Schedule, ScheduleChange, SchedulePage, ScheduleRequest } from './schedules.js'
 import { SubscribeParams, SubscribeResult, SubscriptionId } from './subscription.js'
 import { NewToken, Ticket, TicketRequest, Token, TokenChange, TokenPage, TokenRequest } from './tokens.js'
 import { BudgetRequest, NAMES_A_LIMIT, NewBudget, UsageReport } from './usage.js'
@@ -83,6 +84,8 @@ export const CSV = 'text/csv'
 export const MARKDOWN = 'text/markdown'
 
 const FILE_ERRORS = ['EXECUTION_NOT_FOUND', 'NOT_FINISHED', 'FILE_NOT_KEPT', 'STORE_UNAVAILABLE'] as const
+/** A request that cannot be run here is refused before its first moment. */
+const NEW_SCHEDULE_ERRORS = ['COMMAND_NOT_ALLOWED', 'FORBIDDEN'] as const
 const STEERING_ERRORS = ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'] as const
 
 /**
@@ -406,6 +409,70 @@ export const OPERATIONS = {
     scope: 'admin',
     errors: ['TOKEN_NOT_FOUND', 'STORE_UNAVAILABLE'],
     rest: { method: 'DELETE', paths: { '/tokens/:id': 'revokeToken' }, input: { params: rest.TokenParams } },
+  },
+  'schedule.create': {
+    scope: 'execute',
+    result: Schedule,
+    errors: [
+      ...NEW_SCHEDULE_ERRORS,
+      'SCHEDULE_NOT_FOUND',
+      'NAME_TAKEN',
+      'IDEMPOTENCY_CONFLICT',
+      'RATE_LIMITED',
+      'STORE_UNAVAILABLE',
+    ],
+    rest: {
+      method: 'POST',
+      paths: { '/schedules': 'createSchedule' },
+      input: { headers: rest.ScheduleHeaders, body: ScheduleRequest },
+    },
+  },
+  'schedule.list': {
+    scope: 'read',
+    result: SchedulePage,
+    errors: ['STORE_UNAVAILABLE'],
+    rest: { method: 'GET', paths: { '/schedules': 'listSchedules' }, input: { querystring: rest.SchedulesQuery } },
+  },
+  'schedule.get': {
+    scope: 'read',
+    result: Schedule,
+    errors: ['SCHEDULE_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    rest: { method: 'GET', paths: { '/schedules/:id': 'getSchedule' }, input: { params: rest.ScheduleParams } },
+  },
+  'schedule.change': {
+    scope: 'execute',
+    result: Schedule,
+    errors: [...NEW_SCHEDULE_ERRORS, 'SCHEDULE_NOT_FOUND', 'NAME_TAKEN', 'STORE_UNAVAILABLE'],
+    rest: {
+      method: 'PATCH',
+      paths: { '/schedules/:id': 'changeSchedule' },
+      input: { params: rest.ScheduleParams, body: ScheduleChange },
+    },
+  },
+  'schedule.remove': {
+    scope: 'execute',
+    errors: ['SCHEDULE_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    rest: { method: 'DELETE', paths: { '/schedules/:id': 'removeSchedule' }, input: { params: rest.ScheduleParams } },
+  },
+  'schedule.run': {
+    scope: 'execute',
+    result: Execution,
+    errors: [
+      'SCHEDULE_NOT_FOUND',
+      'WORKSPACE_NOT_FOUND',
+      'SESSION_NOT_FOUND',
+      'SESSION_BUSY',
+      'IDEMPOTENCY_CONFLICT',
+      'EXECUTION_NOT_FOUND',
+      'QUEUE_FULL',
+      'BUDGET_EXCEEDED',
+      'STORE_UNAVAILABLE',
+    ],
+    rest: {
+      method: 'POST',
+      paths: { '/schedules/:id/run': 'runSchedule' },
+      input: { params: rest.ScheduleParams, headers: rest.SubmitKeyHeaders, body: Nothing.optional() },
+    },
   },
   'ticket.create': {
     scope: 'read',

@@ -13,6 +13,7 @@ import {
 } from './limits.js'
 import type { ExecutionFilters } from './listing.js'
 import { wholeNumber } from './numbers.js'
+import { ScheduleId } from './schedules.js'
 import { USAGE_GROUPS } from './usage.js'
 
 /** What a change may be called: RFC 7396. */
@@ -40,6 +41,7 @@ const LIST_PARAMETERS = {
     description: 'Only this kind. Tasks are listed only with `parentId`.',
   }),
   parentId: ExecutionReference.optional().meta({ description: 'The tasks of this list.' }),
+  scheduleId: z.string().min(1).max(64).optional().meta({ description: 'Those that this schedule has started.' }),
   createdAfter: z.iso.datetime({ offset: true }).optional(),
   createdBefore: z.iso.datetime({ offset: true }).optional(),
   limit: wholeNumber(1, LIST_LIMIT)
@@ -65,6 +67,7 @@ export function toFilters({
   status,
   kind,
   parentId,
+  scheduleId,
   createdAfter,
   createdBefore,
   limit,
@@ -74,7 +77,7 @@ export function toFilters({
   const metadata = Object.fromEntries(
     Object.entries(labels).map(([name, value]) => [name.slice(METADATA.length), value]),
   )
-  return { status, kind, parentId, createdAfter, createdBefore, limit, cursor, metadata }
+  return { status, kind, parentId, scheduleId, createdAfter, createdBefore, limit, cursor, metadata }
 }
 
 export const EventsQuery = z.strictObject({
@@ -136,6 +139,11 @@ export const TokensQuery = z.strictObject({
     .optional()
     .meta({ description: '`nextCursor` of the previous page.' }),
 })
+export const ScheduleParams = z.strictObject({ id: z.string().meta({ description: 'The id of a schedule.' }) })
+export const SchedulesQuery = z.strictObject({
+  limit: wholeNumber(1, LIST_LIMIT).optional().meta({ description: 'Default 50, at most 200.' }),
+  cursor: ScheduleId.optional().meta({ description: '`nextCursor` of the previous page.' }),
+})
 export const ApprovalParams = z.strictObject({ id: z.string().meta({ description: 'The id of an approval.' }) })
 export const ApprovalsQuery = z.strictObject({
   status: listOf(ApprovalStatus).optional().meta({ description: 'One or several, comma-separated; default pending.' }),
@@ -159,6 +167,9 @@ export const SubmitHeaders = z.object({
     description: '`wait=N`: answer when it has ended, after at most N seconds (maximum 55).',
   }),
 })
+export const SubmitKeyHeaders = z.object({
+  'idempotency-key': z.string().optional().meta({ description: 'The same key returns the same execution.' }),
+})
 export const KeyHeaders = z.object({
   'idempotency-key': z.string().optional().meta({ description: 'The same key and body return the same message.' }),
 })
@@ -166,6 +177,9 @@ export const TokenHeaders = z.object({
   'idempotency-key': z.string().optional().meta({
     description: 'The same key and body return the same token, from the second time on without its secret.',
   }),
+})
+export const ScheduleHeaders = z.object({
+  'idempotency-key': z.string().optional().meta({ description: 'The same key and body return the same schedule.' }),
 })
 /** The body of cancel, pause and resume; none at all will do. */
 export const ReasonBody = z.strictObject({ reason: z.string().max(REASON_LIMIT).optional() }).optional()

@@ -21,4 +21,6 @@ export function toTokenId(secret: string): string | undefined {
   return hex === undefined ? undefined : `tok_${hex}`
 }
 
+export const isTokenId = (text: string): boolean => /^tok_[0-9a-f]{32}$/.test(text)
+
 export const isSecretOf = (secret: string, digest: Buffer): boolean => timingSafeEqual(sha256Bytes(secret), digest)

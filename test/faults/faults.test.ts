@@ -8,6 +8,7 @@ import { silenceDns } from './dns-faults.js'
 import { fillDisks } from './disk-faults.js'
 import { reachEveryLimit } from './limit-faults.js'
 import { killAroundParking } from './parking-faults.js'
+import { killAtPlannedMoments } from './schedule-faults.js'
 import { endEverythingAtOnce, stopWorkerAsRedisGoes, submitFiftyTimes } from './service-faults.js'
 import { endWithLongOutages, surviveShortOutages } from './store-faults.js'
 import { killAroundTokens } from './token-faults.js'
@@ -55,6 +56,8 @@ if (process.env['CC_EXECUTOR_TEST_ALL'] === '1') {
     killAroundParking
   SCENES['workers and APIs are killed around a limited token and a revoked one: limits hold, and no place is lost'] =
     killAroundTokens
+  SCENES['APIs are killed at planned moments, Redis restarts, and its clock is set: each moment starts one execution'] =
+    killAtPlannedMoments
   SCENES['the primary changes three times under open connections'] = (t, seed) =>
     demotePrimary(t, `${seed}/all`, { processes: 2, rounds: 3 })
   SCENES['DNS is silent as Redis comes back, and as it moves: runs go on, and all is well as soon as it speaks again'] =

@@ -44,6 +44,7 @@ export async function openHarness(t: Test, open: Open, environment: Record<strin
   const lifetime = new Lifetime()
   const config = readConfig({ CC_EXECUTOR_DATA_DIR: dataDir, LOG_LEVEL: 'silent', ...environment })
   const services = openApiServices({
+    configured: [],
     config,
     redisUrl: redis.url,
     logger: createLogger(config.logLevel, 'test'),

@@ -2,6 +2,7 @@
 // there, fails the walk: the table and the document grow together.
 import { randomUUID } from 'node:crypto'
 import type { ErrorCode } from '../../src/protocol/errors.js'
+import { SCHEDULE_OPERATIONS } from './schedule-cases.js'
 import { TOKENS_LIMIT } from './started-service.js'
 import { ask, ENDLESS, NOBODY, OWNED, type Asked, type Scene } from './scene.js'
 
@@ -396,6 +397,7 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
     { body: { dailyBudgetUsd: 1 } },
   ),
   'delete /tokens/{id}': ofToken({ 204: { make: made() } }),
+  ...SCHEDULE_OPERATIONS,
   'post /tickets': {
     base: ({ kept: id }) => ({ path: '/tickets', body: { executionId: id } }),
     scope: 'read',

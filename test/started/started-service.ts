@@ -22,9 +22,11 @@ export type TokenName = keyof typeof TOKENS
 /** Small limits, so that a walk reaches them. */
 export const FILES_LIMIT_BYTES = 4_096
 export const SUBSCRIPTION_LIMIT = 2
-const QUEUE_LIMIT = 22
+const QUEUE_LIMIT = 26
 /** More than the walk makes by the way. */
 export const TOKENS_LIMIT = 30
+/** Of one token: more than the walk makes by the way. */
+export const SCHEDULES_LIMIT = 24
 /** More than a walk ends by the way. */
 export const RETENTION_COUNT = 60
 
@@ -48,6 +50,7 @@ export function startedEnvironment(folder: string): NodeJS.ProcessEnv {
     CC_EXECUTOR_MAX_SUBSCRIPTIONS: String(SUBSCRIPTION_LIMIT),
     CC_EXECUTOR_MAX_QUEUE: String(QUEUE_LIMIT),
     CC_EXECUTOR_MAX_TOKENS: String(TOKENS_LIMIT),
+    CC_EXECUTOR_MAX_SCHEDULES_PER_TOKEN: String(SCHEDULES_LIMIT),
     CC_EXECUTOR_RETENTION_COUNT: String(RETENTION_COUNT),
     CC_EXECUTOR_LOCK_SECONDS: '60',
   }

@@ -47,7 +47,8 @@ function lowestIdAt(time: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-0000-0000-000000000000`
 }
 
-function matches(record: ShownRecord, { status, metadata, kind }: ExecutionFilters): boolean {
+function matches(record: ShownRecord, { status, metadata, kind, scheduleId }: ExecutionFilters): boolean {
+  if (scheduleId !== undefined && record.scheduleId !== scheduleId) return false
   if (kind && record.kind !== kind) return false
   if (status && !status.includes(toStatus(record.state))) return false
   return Object.entries(metadata ?? {}).every(([label, value]) => record.metadata[label] === value)
@@ -57,8 +58,8 @@ const isWithin = ({ createdAt }: ExecutionRecord, { createdAfter, createdBefore 
   (createdAfter === undefined || createdAt >= Date.parse(createdAfter)) &&
   (createdBefore === undefined || createdAt < Date.parse(createdBefore))
 
-const isSelective = ({ status, metadata, kind }: ExecutionFilters): boolean =>
-  kind !== undefined || status !== undefined || Object.keys(metadata ?? {}).length > 0
+const isSelective = ({ status, metadata, kind, scheduleId }: ExecutionFilters): boolean =>
+  kind !== undefined || status !== undefined || scheduleId !== undefined || Object.keys(metadata ?? {}).length > 0
 
 /** The tasks of a list, newest first. There are 500 at most, so they are looked at all at once. */
 async function listTasks(

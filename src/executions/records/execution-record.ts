@@ -101,6 +101,8 @@ export interface ExecutionRecord {
   readonly taskIndex?: number
   /** Of a task list. */
   readonly taskCount?: number
+  /** The schedule that has started it. */
+  readonly scheduleId?: string
   /** Of a task list: no further task follows; only its end is to be written. */
   readonly isOver?: boolean
   /** Of a task list: what a hook of the operator's refused it with. */
@@ -220,6 +222,7 @@ export function toExecution(record: ShownRecord): Execution {
     tasks: tasks?.map(({ index, id: taskId, state }) => ({ index, id: taskId, status: toStatus(state) })),
     parentId,
     taskIndex: parentId === undefined ? undefined : (taskIndex ?? 0),
+    scheduleId: record.scheduleId,
     metadata,
     simulated,
   }

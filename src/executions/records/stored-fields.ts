@@ -58,6 +58,7 @@ export const LISTED_FIELDS = [
   'parentId',
   'taskIndex',
   'taskCount',
+  'scheduleId',
   'over',
   'hooksRun',
   'refusal',
@@ -96,6 +97,7 @@ export const SHOWN_FIELDS = [
   'parentId',
   'taskIndex',
   'taskCount',
+  'scheduleId',
   'openApprovals',
 ] as const satisfies ReadonlyArray<(typeof LISTED_FIELDS)[number]>
 export const ALL_FIELDS = [...LISTED_FIELDS, 'request', 'result', 'resultJson'] as const
@@ -194,6 +196,7 @@ export function toRecord(
     parentId: fields.parentId || undefined,
     taskIndex: fields.parentId ? Number(fields.taskIndex) : undefined,
     taskCount: toNumber(fields.taskCount),
+    scheduleId: fields.scheduleId || undefined,
     isOver: Boolean(fields.over),
     isOverBudget: fields.over === 'budget',
     // Safe: submitExecution wrote it; who has changed it is found out by its signature.

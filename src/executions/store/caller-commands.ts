@@ -52,18 +52,10 @@ export function createCallerCommands({ run, now, sharedWorkspaces }: StoreContex
     async create(record, maxQueue, firstTask) {
       const { score, ...content } = toNewRecord(record)
       const { fields } = content
-      const { id, owner, idempotencyKey, requestDigest } = record
-      const admission = {
-        id,
-        owner,
-        idempotencyKey,
-        requestDigest,
-        maxQueue,
-        score,
-        sharedWorkspaces,
-        hasAttachments: hasKept(record.request) || undefined,
-        new: content,
-      }
+      const { id, owner, idempotencyKey, requestDigest, scheduleId, planned } = record
+      const asked = { id, owner, idempotencyKey, requestDigest, scheduleId, planned }
+      const hasAttachments = hasKept(record.request) || undefined
+      const admission = { ...asked, maxQueue, score, sharedWorkspaces, hasAttachments, new: content }
       if (firstTask) {
         const task = { id: firstTask.id, ...toNewRecord(firstTask) }
         return decodeCreate(await run('ccCreateList', { ...admission, task }))

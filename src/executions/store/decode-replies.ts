@@ -51,6 +51,7 @@ export function decodeCreate(reply: CreateReply): CreateAnswer {
     case 'full':
     case 'withdrawn':
     case 'waiting':
+    case 'settled':
       return { kind: reply[0] }
     case 'replayed':
     case 'conflict':

@@ -9,6 +9,7 @@ import { createMessageCommands, type MessageCommands } from './message-commands.
 import { createQueueReads, type QueueReads } from './queue-reads.js'
 import { createParkingCommands, type ParkingCommands } from './parking-commands.js'
 import { createRecordReads, type RecordReads } from './record-reads.js'
+import { createScheduleCommands, type ScheduleCommands } from './schedule-commands.js'
 import { openStoreContext, type StoreOptions } from './store-context.js'
 import { createSweepCommands, type SweepCommands } from './sweep-commands.js'
 
@@ -25,6 +26,7 @@ export type ExecutionStore = ExecutionReads &
   MessageCommands &
   ParkingCommands &
   SweepCommands &
+  ScheduleCommands &
   ApprovalCommands &
   AttachmentCommands
 
@@ -40,6 +42,7 @@ export function createExecutionStore(redis: Redis, options: StoreOptions): Execu
     ...createMessageCommands(context),
     ...createParkingCommands(context),
     ...createSweepCommands(context),
+    ...createScheduleCommands(context),
     ...createApprovalCommands(context),
     ...createAttachmentCommands(context),
   }

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { openScripts, type RunScript } from '../../platform/redis-scripts.js'
+import type { StoredStep } from '../../schedules/schedule-store.js'
 import type { Priority } from '../../protocol/execute-request.js'
 import type { NewRecordArguments } from './new-record.js'
 import type { PeopleScripts } from './people-scripts.js'
@@ -29,13 +30,15 @@ export interface Admission {
   readonly score: string
   /** They were put aside by its id. */
   readonly hasAttachments: true | undefined
+  readonly scheduleId: string | undefined
+  readonly planned: StoredStep | undefined
   readonly new: Omit<NewRecordArguments, 'score'>
 }
 
 export type CreateReply =
   | ['created', position: number, isLimited?: 1 | 0]
   | ['replayed' | 'conflict', id: string]
-  | ['full' | 'withdrawn' | 'waiting']
+  | ['full' | 'withdrawn' | 'waiting' | 'settled']
   | ['over', unit: string, ...amounts: string[]]
   | ['refused', why: SessionRefusal['why'], detail: string]
 
@@ -235,6 +238,7 @@ export interface RecordScripts extends PeopleScripts {
   ccForgetOwner(owner: string): 'OK'
   ccReclaim(id: string, claim: number): number | ''
   ccUnpark(id: string): ReadyReply
+  ccOpenScheduled(schedule: string, after: string, revision: string): ['moved'] | ['open', ...ids: string[]]
   ccTakeOver(id: string): ['ready', ...Ready] | ['orphan' | 'waiting']
   ccRetain(bytes: number, executions: number, count: number): string[]
   ccDisown(workspace: string, before: Timestamp): 1 | 0

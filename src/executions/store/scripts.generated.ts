@@ -567,6 +567,12 @@ local function pack(id)
   redis.call('COPY', draft, events, 'REPLACE')
   redis.call('DEL', draft)
 end`,
+  'schedules/include/note-end': `local function noteEnd(id, execution, status)
+  redis.call('SREM', key('schedule-open', id), execution)
+  if redis.call('HGET', key('schedule', id), 'lastExecutionId') == execution then
+    redis.call('HSET', key('schedule', id), 'lastStatus', status)
+  end
+end`,
   'history/include/history-kept-ms': `local HISTORY_KEPT_MS = 30 * 24 * 60 * 60 * 1000`,
   'history/include/remember': `local function remember(list, milliseconds, kept)
   redis.call('LPUSH', list, milliseconds)
@@ -858,12 +864,13 @@ local function conclude(id, args)
   writeNext(id, args.event)
   pack(id)
   noteOutbox(id, 'execution.finished')
+  local schedule = get(id, 'scheduleId')
+  if schedule then noteEnd(schedule, id, status) end
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
   leaveRest(id)
   if redis.call('HEXISTS', key('files', id), 'listing') == 0 then redis.call('DEL', key('files', id)) end
-  redis.call('DEL', key('attachments', id))
   settleSession(id, retentionMs)
   local reservation = reservationOf(id)
   if reservation then redis.call('PEXPIRE', reservation, math.max(IDEMPOTENCY_MS, retentionMs)) end
@@ -914,6 +921,48 @@ return conclude(id, args)`,
 local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)`,
+  'schedules/include/note-run': `local function noteRun(id, execution)
+  if redis.call('EXISTS', key('schedule', id)) == 0 then return end
+  redis.call('SADD', key('schedule-open', id), execution)
+  redis.call('HSET', key('schedule', id), 'lastRunAt', nowMs(), 'lastExecutionId', execution, 'lastStatus', 'queued')
+end`,
+  'constant/SHOWN_MOMENTS': `local SHOWN_MOMENTS = 10`,
+  'schedules/include/note-moments': `local function noteMoments(id, moments)
+  if #moments == 0 then return end
+  redis.call('LPUSH', key('schedule-moments', id), unpack(moments))
+  redis.call('LTRIM', key('schedule-moments', id), 0, SHOWN_MOMENTS - 1)
+  local owner, name = unpack(redis.call('HMGET', key('schedule', id), 'owner', 'name'))
+  local hearers = redis.call('HMGET', root .. ':webhook-hearers', owner or '', '*')
+  if not (hearers[1] or hearers[2]) then return end
+  for _, text in ipairs(moments) do
+    local moment = cjson.decode(text)
+    if moment.outcome == 'failed' then
+      redis.call('XADD', root .. ':outbox', '*', 'type', 'schedule.failed', 'timestamp', nowMs(), 'owner', owner,
+        'scheduleId', id, 'name', name, 'plannedAt', moment.plannedAt, 'code', moment.code)
+    end
+  end
+end`,
+  'schedules/include/plan-next': `local function planNext(id, at)
+  if at then
+    redis.call('HSET', key('schedule', id), 'nextAt', at)
+    redis.call('ZADD', root .. ':schedules-due', at, id)
+  else
+    redis.call('HDEL', key('schedule', id), 'nextAt')
+    redis.call('ZREM', root .. ':schedules-due', id)
+  end
+end`,
+  'schedules/include/settle-moments': `local function settleMoments(step)
+  local schedule = key('schedule', step.id)
+  redis.call('HSET', schedule, 'after', step.to)
+  redis.call('HDEL', schedule, 'triedAt')
+  noteMoments(step.id, step.moments)
+  if step.stopped then redis.call('HSET', schedule, 'enabled', '0', 'stopped', step.stopped) end
+  planNext(step.id, step.next)
+end`,
+  'schedules/include/stands-at': `local function standsAt(id, after, revision)
+  local now = redis.call('HMGET', key('schedule', id), 'after', 'revision')
+  return now[1] == after and now[2] == revision
+end`,
   'tokens/include/is-made': `local function isMade(id) return #id == 36 and string.find(id, '^tok_%x+$') ~= nil end`,
   'tokens/include/is-withdrawn': `local function isWithdrawn(id)
   if not isMade(id) then return false end
@@ -954,6 +1003,8 @@ end`,
   local id, owner, name, digest = args.id, args.owner, args.idempotencyKey, args.requestDigest
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
   if isWithdrawn(owner) then return {'withdrawn'} end
+  local planned = args.planned
+  if planned and not standsAt(planned.id, planned.after, planned.revision) then return {'settled'} end
   local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
   local known = reservation and redis.call('GET', reservation)
   if known then
@@ -976,26 +1027,14 @@ end`,
   redis.call('ZADD', root .. ':index', 0, id)
   redis.call('ZADD', key('index', owner), 0, id)
   redis.call('SADD', root .. ':owners', owner)
-end`,
-  'include/keep-attachments': `local function keepAttachments(id, from)
-  local kept, aside = key('attachments', id), from and key('attachments', from)
-  if aside then
-    local fields = redis.call('HGETALL', aside)
-    for index = 1, #fields, 2 do
-      if redis.call('HSET', kept, fields[index], fields[index + 1]) == 1 then
-        redis.call('HINCRBY', kept, 'bytes', #fields[index + 1])
-      end
-    end
-    redis.call('DEL', aside)
-  end
-  redis.call('PERSIST', kept)
+  if planned then settleMoments(planned) end
+  if args.scheduleId then noteRun(args.scheduleId, id) end
 end`,
   'create-list': `local args = cjson.decode(ARGV[1])
 local id, new, task = args.id, args.new, args.task
 local answer = admit(args, task.id, task)
 if answer then return answer end
 setAll(id, new.fields)
-if args.hasAttachments then keepAttachments(id) end
 redis.call('HSET', key('tasks', id), 0, task.id)
 setAll(task.id, task.fields)
 local position = queueNew(task.id, args.score, args.owner, task)
@@ -1091,7 +1130,6 @@ local function join() return session and joinSession(args.id, args.owner, sessio
 local answer = admit(args, args.id, args.new, join)
 if answer then return answer end
 redis.call('HSET', record(args.id), unpack(ARGV, 2))
-if args.hasAttachments then keepAttachments(args.id) end
 if get(args.id, 'follows') then
   redis.call('ZADD', root .. ':following', args.score, args.id)
   writeFirst(args.id, args.new.before .. 0 .. args.new.after)
@@ -1212,19 +1250,7 @@ for _, folder in ipairs(foldersAbove(name)) do
   if redis.call('HINCRBY', within, owner, -1) <= 0 then redis.call('HDEL', within, owner) end
 end
 return 1`,
-  'events/include/owe-follow-up': `local OWED_MS = 2 * 24 * 60 * 60 * 1000
-local function oweFollowUp(id, number)
-  redis.call('ZADD', root .. ':owed', nowMs(), id .. ' ' .. number)
-  local message = cjson.decode(redis.call('HGET', key('messages', id), number))
-  if not message.attachments then return end
-  local kept, own = key('attachments', id), key('attachments', message.followUpId)
-  for _, each in ipairs(message.attachments) do
-    local bytes = each.sha256 and redis.call('HGET', kept, each.sha256)
-    if bytes then redis.call('HSET', own, each.sha256, bytes) end
-  end
-  redis.call('PEXPIRE', own, OWED_MS)
-end`,
-  'events/include/mark-message': `local function markMessage(id, kind, messageId, at, reason, sent)
+  'events/include/mark-message': `local function markMessage(id, kind, messageId, at, reason)
   local messages = key('messages', id)
   local number = redis.call('HGET', messages, 'number:' .. messageId)
   if not number then return end
@@ -1235,12 +1261,7 @@ end`,
     end
   elseif redis.call('HSETNX', messages, 'state:' .. number, kind .. ' ' .. at .. ' ' .. (reason or '')) == 1 then
     redis.call('HINCRBY', messages, 'open', -1)
-    if kind == 'delivered' then
-      redis.call('HDEL', messages, 'owed:' .. number)
-      if sent then redis.call('HSET', messages, 'sent:' .. number, cjson.encode(sent)) end
-    elseif redis.call('HEXISTS', messages, 'owed:' .. number) == 1 then
-      oweFollowUp(id, number)
-    end
+    if kind == 'delivered' then redis.call('HDEL', messages, 'owed:' .. number) end
   end
 end`,
   'events/include/note-messages': `local function noteMessages(id)
@@ -1254,6 +1275,7 @@ end`,
   end
   redis.call('HSET', messages, 'noted', count)
 end`,
+  'include/owe-follow-up': `local function oweFollowUp(id, number) redis.call('ZADD', root .. ':owed', nowMs(), id .. ' ' .. number) end`,
   'drop-messages': `local EVENT = '"type":"message.dropped","at":"%s","attempt":%d,"data":{"messageId":"%s","reason":"%s"%s}}'
 exceedMemory()
 local args = cjson.decode(ARGV[1])
@@ -1270,6 +1292,7 @@ for number = 1, tonumber(redis.call('HGET', messages, 'count') or '0') do
     local messageId, owed = message.id, redis.call('HEXISTS', messages, 'owed:' .. number) == 1
     local following = owed and string.format(',"followUpId":"%s"', message.followUpId) or ''
     writeNext(id, string.format(EVENT, args.at, args.attempt, messageId, args.reason, following))
+    if owed then oweFollowUp(id, number) end
     markMessage(id, 'dropped', messageId, args.at, args.reason)
   end
 end
@@ -1381,9 +1404,6 @@ for band = 0, 2 do
   end
 end
 return {due, redis.call('ZCARD', root .. ':leases'), unpack(ids)}`,
-  'include/is-alone': `local function isAlone(band)
-  return redis.call('EXISTS', root .. ':owner-limits') == 0 and redis.call('ZCARD', turnsOf(band)) <= 1
-end`,
   'include/turn-of': `local function turnOf(id, score, owner)
   if not owner then score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner')) end
   local position = owner and positionOf(id, score, owner)
@@ -1398,25 +1418,26 @@ end`,
   'list': `local owner, newest, oldest, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local fields = {unpack(ARGV, 5)}
 local answer, size = {}, 0
-local alone = {}
-local function turnIn(id, score)
-  local band = bandOf(score)
-  if alone[band] == nil then alone[band] = isAlone(band) end
-  if not alone[band] then return turnOf(id, score, owner) end
-  local rank = redis.call('ZRANK', root .. ':waiting', id)
-  return rank and {rank + 1} or {}
-end
 local ids = redis.call('ZREVRANGEBYLEX', key('index', owner), newest, oldest, 'LIMIT', 0, count)
 for _, id in ipairs(ids) do
   local values = redis.call('HMGET', record(id), 'state', 'shortRequest', 'score', unpack(fields))
   local state = values[1]
   answer[size + 1], answer[size + 2] = id, lastSeq(id)
-  answer[size + 3] = state == 'queued' and turnIn(id, values[3]) or {}
+  answer[size + 3] = state == 'queued' and turnOf(id, values[3], owner) or {}
   answer[size + 4] = values[2] or (state and get(id, 'request'))
-  answer[size + 5] = values
-  size = size + 5
+  answer[size + 5] = state
+  for index = 1, #fields do answer[size + 5 + index] = values[3 + index] end
+  size = size + 5 + #fields
 end
 return answer`,
+  'open-scheduled': `local schedule = ARGV[1]
+if not standsAt(schedule, ARGV[2], ARGV[3]) then return {'moved'} end
+local open = {'open'}
+for _, id in ipairs(redis.call('SMEMBERS', key('schedule-open', schedule))) do
+  if isOver(id) then redis.call('SREM', key('schedule-open', schedule), id)
+  else open[#open + 1] = id end
+end
+return open`,
   'positions': `local answers = {}
 for index, id in ipairs(ARGV) do answers[index] = turnOf(id) end
 return answers`,
@@ -1600,13 +1621,6 @@ local isClosed = isEnded(state) or closing == (redis.call('HGET', key('log', id)
 local fate = args.followUpId and 'follow_up' or isClosed and 'dropped ' .. args.at .. ' ended'
 if not fate and tonumber(open or '0') >= args.maxOpen then return {'full', args.maxOpen} end
 if fate and not args.followUpId then args.message = args.dropped end
-if args.attached and not fate then
-  local bytes = redis.call('HGET', key('attachments', id), 'bytes')
-  if tonumber(bytes or '0') + args.attached > args.maxAttached then return {'crowded', args.maxAttached} end
-  keepAttachments(id, args.messageId)
-elseif args.attached and args.owed then
-  keepAttachments(args.owedId, args.messageId)
-end
 local number = storeMessage(args, fate or nil)
 if args.owed then redis.call('HSET', messages, 'owed:' .. number, args.owed) end
 if isClosed then
@@ -1794,104 +1808,107 @@ export const SCRIPTS = {
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
-    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
-    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
-    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
-    'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
-    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
-    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
-    'include/has-lease', 'conclude-abandoned',
+    'platform/include/now-ms', 'schedules/include/note-end', 'history/include/history-kept-ms',
+    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO',
+    'history/include/whole', 'history/include/touch', 'history/include/book-spent', 'history/include/settle',
+    'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of', 'include/ledger-day',
+    'include/reserved-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-rest', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting',
+    'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace',
+    'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals',
+    'include/sees-approvals', 'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval',
+    'include/close-approval', 'include/settle-approvals', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over',
+    'include/take-over', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
-    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
-    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
-    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
-    'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
-    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
-    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
-    'include/has-lease', 'conclude-list',
+    'platform/include/now-ms', 'schedules/include/note-end', 'history/include/history-kept-ms',
+    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO',
+    'history/include/whole', 'history/include/touch', 'history/include/book-spent', 'history/include/settle',
+    'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of', 'include/ledger-day',
+    'include/reserved-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-rest', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting',
+    'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace',
+    'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals',
+    'include/sees-approvals', 'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval',
+    'include/close-approval', 'include/settle-approvals', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over',
+    'include/take-over', 'include/conclude', 'include/has-lease', 'conclude-list',
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
-    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
-    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
-    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
-    'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
-    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
-    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
-    'include/is-unheld', 'conclude-queued',
+    'platform/include/now-ms', 'schedules/include/note-end', 'history/include/history-kept-ms',
+    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO',
+    'history/include/whole', 'history/include/touch', 'history/include/book-spent', 'history/include/settle',
+    'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of', 'include/ledger-day',
+    'include/reserved-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-rest', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting',
+    'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace',
+    'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals',
+    'include/sees-approvals', 'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval',
+    'include/close-approval', 'include/settle-approvals', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over',
+    'include/take-over', 'include/conclude', 'include/is-unheld', 'conclude-queued',
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
-    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
-    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
-    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
-    'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
-    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
-    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
-    'conclude',
+    'platform/include/now-ms', 'schedules/include/note-end', 'history/include/history-kept-ms',
+    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO',
+    'history/include/whole', 'history/include/touch', 'history/include/book-spent', 'history/include/settle',
+    'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of', 'include/ledger-day',
+    'include/reserved-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-rest', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting',
+    'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace',
+    'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals',
+    'include/sees-approvals', 'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval',
+    'include/close-approval', 'include/settle-approvals', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over',
+    'include/take-over', 'include/conclude', 'conclude',
   ),
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/reserve', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above',
-    'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
-    'include/weigh-new', 'include/admit', 'include/keep-attachments', 'constant/PRIORITY_STEP', 'include/band-of',
-    'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
-    'include/enter-queue', 'include/limit-of', 'include/position-of', 'include/queue-new', 'include/set',
-    'include/set-all', 'create-list',
+    'history/include/reserve', 'schedules/include/note-run', 'constant/SHOWN_MOMENTS', 'schedules/include/note-moments',
+    'schedules/include/plan-next', 'schedules/include/settle-moments', 'schedules/include/stands-at',
+    'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
+    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/limit-of',
+    'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'create-list',
   ),
   ccCreate: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/reserve', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above',
-    'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
-    'include/weigh-new', 'include/admit', 'include/get', 'include/set', 'include/begin-deadline',
-    'include/enter-session', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/latest-of',
-    'include/find-tail', 'include/find-session', 'include/hosts-of', 'include/need-folders', 'include/wait-for',
-    'include/join-session', 'include/keep-attachments', 'include/limit-of', 'constant/PRIORITY_STEP', 'include/band-of',
-    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
-    'include/position-of', 'include/queue-new', 'create',
+    'history/include/reserve', 'schedules/include/note-run', 'constant/SHOWN_MOMENTS', 'schedules/include/note-moments',
+    'schedules/include/plan-next', 'schedules/include/settle-moments', 'schedules/include/stands-at',
+    'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
+    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'include/admit', 'include/get', 'include/set', 'include/begin-deadline', 'include/enter-session',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/latest-of', 'include/find-tail',
+    'include/find-session', 'include/hosts-of', 'include/need-folders', 'include/wait-for', 'include/join-session',
+    'include/limit-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-clock',
+    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new',
+    'create',
   ),
   ccDecideApproval: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1911,10 +1928,10 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'disown',
   ),
   ccDropMessages: join(
-    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/now-ms',
-    'events/include/owe-follow-up', 'events/include/mark-message', 'events/include/last-seq', 'events/include/write',
-    'events/include/write-next', 'events/include/note-messages', 'platform/include/exceed-memory', 'include/record',
-    'include/get', 'include/has-lease', 'include/is-active', 'include/is-resting', 'include/is-unheld', 'drop-messages',
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/mark-message',
+    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'events/include/note-messages',
+    'platform/include/exceed-memory', 'include/record', 'include/get', 'platform/include/now-ms', 'include/has-lease',
+    'include/is-active', 'include/is-resting', 'include/is-unheld', 'include/owe-follow-up', 'drop-messages',
   ),
   ccEnter: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1947,9 +1964,13 @@ export const SCRIPTS = {
     'include/limit-of', 'include/may-run', 'list-due',
   ),
   ccList: join(
-    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'constant/PRIORITY_STEP',
-    'include/band-of', 'include/record', 'include/get', 'include/turn-keys', 'include/is-alone', 'include/limit-of',
-    'include/position-of', 'include/turn-of', 'list',
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'include/record', 'include/get',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/limit-of', 'include/turn-keys', 'include/position-of',
+    'include/turn-of', 'list',
+  ),
+  ccOpenScheduled: join(
+    'platform/include/root', 'platform/include/key', 'schedules/include/stands-at', 'include/record', 'include/get',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'open-scheduled',
   ),
   ccPositions: join(
     'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/root', 'platform/include/key', 'include/limit-of',
@@ -2000,10 +2021,10 @@ export const SCRIPTS = {
   ),
   ccSendMessage: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
-    'events/include/write-next', 'events/include/note-messages', 'platform/include/now-ms',
-    'events/include/owe-follow-up', 'platform/include/need-memory', 'tokens/include/is-made',
-    'tokens/include/is-withdrawn', 'include/record', 'include/get', 'include/is-active', 'constant/TRANSITIONS',
-    'include/is-ended', 'include/keep-attachments', 'include/store-message', 'send-message',
+    'events/include/write-next', 'events/include/note-messages', 'platform/include/need-memory',
+    'platform/include/now-ms', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/record', 'include/get',
+    'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/owe-follow-up', 'include/store-message',
+    'send-message',
   ),
   ccSetBudget: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',

@@ -4,6 +4,7 @@ import type { ExecutionKind, Outcome, Payment, RetryReason, Usage } from '../../
 import type { PublicJwk } from '../../protocol/receipt.js'
 import type { BudgetChange, BudgetRefusal } from '../../protocol/usage.js'
 import type { WorkspaceEvidence } from '../../protocol/verification.js'
+import type { StoredStep } from '../../schedules/schedule-store.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import type { Grant } from '../records/grant.js'
 import type { ListedTask } from '../records/listed-task.js'
@@ -27,6 +28,7 @@ export type NewRecord = Pick<
   | 'parentId'
   | 'taskIndex'
   | 'taskCount'
+  | 'scheduleId'
 > & {
   readonly kind?: ExecutionKind
   /** With a session these are the session's own. */
@@ -35,6 +37,8 @@ export type NewRecord = Pick<
   readonly grant?: Grant
   readonly session?: WantedSession
   readonly queueDeadline?: number
+  /** The moment of its schedule, which is settled in the same step. */
+  readonly planned?: StoredStep
   /** Of a follow-up, whose time in the queue begins with its turn. */
   readonly queueTimeoutMs?: number
   readonly idempotencyKey?: string
@@ -71,7 +75,8 @@ export type CreateAnswer =
   | { readonly kind: 'created'; readonly record?: ExecutionRecord }
   | { readonly kind: 'replayed'; readonly id: string }
   | { readonly kind: 'conflict'; readonly id: string }
-  | { readonly kind: 'full' | 'withdrawn' }
+  /** settled: the moment of its schedule. */
+  | { readonly kind: 'full' | 'withdrawn' | 'settled' }
   /** For the end of those that have its session: there is no job for it until then. */
   | { readonly kind: 'waiting' }
   | { readonly kind: 'refused'; readonly refusal: SessionRefusal }

@@ -3,6 +3,7 @@ import { ExecutorError } from '../../protocol/errors.js'
 import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
 import type { Execution } from '../../protocol/execution.js'
 import { withdrawn } from '../../tokens/manage-tokens.js'
+import type { StoredStep } from '../../schedules/schedule-store.js'
 import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
 import { showExecution } from '../read/expected-start.js'
@@ -53,6 +54,24 @@ async function getReplayed(services: DomainServices, id: string, caller: Caller)
   })
 }
 
+/** Of a schedule: for the next of its moments, or at its token's word. */
+export interface Scheduled {
+  readonly scheduleId: string
+  /** It waits for those of its schedule that have not ended. */
+  readonly waits: boolean
+  /** Settles the moment in the step that accepts the execution. */
+  readonly toStep?: (executionId: string) => StoredStep
+}
+
+/** The moment of a schedule was settled by somebody else: nothing is started. */
+export class MomentSettled extends Error {}
+
+export interface SubmitOptions {
+  /** It waits for its turn in its session, instead of SESSION_BUSY. */
+  readonly follows?: boolean | undefined
+  readonly scheduled?: Scheduled | undefined
+}
+
 /** What is fixed of an execution when it is accepted. */
 interface PlannedRecord {
   readonly record: NewRecord
@@ -76,7 +95,12 @@ export async function planRecord(
   services: DomainServices,
   asked: ExecuteRequest,
   caller: Caller,
-  { idempotencyKey, follows, contents: given }: SubmitOptions & { readonly idempotencyKey?: string | undefined } = {},
+  {
+    idempotencyKey,
+    follows,
+    scheduled,
+    contents: given,
+  }: SubmitOptions & { readonly idempotencyKey?: string | undefined } = {},
 ): Promise<PlannedRecord> {
   const { config, store } = services
   const { request, contents } = given ? { request: asked, contents: given } : takeAttachments(asked, config)
@@ -96,7 +120,9 @@ export async function planRecord(
       isWanted: request.timeoutSeconds === 'auto',
     }))
   // A list keeps others out of a fresh workspace, too: somebody might go on with the conversation of a task meanwhile.
-  const lock = workspace?.lock ?? (request.tasks && workspace?.name)
+  // Those of a schedule that wait for each other hold one name, where they have no workspace in common.
+  const alone = (scheduled?.waits === true && scheduled.scheduleId) || (request.tasks && workspace?.name)
+  const lock = workspace && (workspace.lock ?? (alone || undefined))
   const deadline = run && toDeadline(run, createdAt)
   const record: NewRecord = {
     id,
@@ -120,6 +146,8 @@ export async function planRecord(
     queueDeadline: follows === true ? undefined : deadline,
     queueTimeoutMs: follows === true && deadline !== undefined ? deadline - createdAt : undefined,
     idempotencyKey,
+    scheduleId: scheduled?.scheduleId,
+    planned: scheduled?.toStep?.(id),
   }
   const grant = await grantRights(services, record, { isAdmin: caller.scopes.has('admin') })
   const firstTask = request.tasks && (await newTask(services, record, 0, createdAt))
@@ -132,7 +160,7 @@ export async function planRecord(
  * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, WORKSPACE_NOT_FOUND, SESSION_NOT_FOUND,
  * SESSION_BUSY,
  * UNAUTHENTICATED (the token was revoked meanwhile), IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL,
- * BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
+ * BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE; MomentSettled
  */
 export async function submitExecution(
   services: DomainServices,
@@ -158,6 +186,8 @@ export async function submitExecution(
       })
     case 'withdrawn':
       throw withdrawn()
+    case 'settled':
+      throw new MomentSettled()
     case 'over':
       throw toBudgetError(answer.refusal, caller.name)
     case 'conflict':

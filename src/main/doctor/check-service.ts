@@ -18,7 +18,7 @@ const tryToListen = ({ host, port }: Config): Promise<string | undefined> =>
     probe.listen({ host, port }, () => probe.close(() => resolve(undefined)))
   })
 
-async function ask(url: string, token?: string): Promise<Record<string, unknown> | undefined> {
+export async function askService(url: string, token?: string): Promise<Record<string, unknown> | undefined> {
   try {
     const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
     const response = await fetch(url, { headers, signal: AbortSignal.timeout(DEADLINE_MS) })
@@ -64,7 +64,7 @@ export async function checkLimits(config: Config): Promise<Verdict | undefined> 
   const service = await findService(config.dataDir)
   if (!service) return undefined
   const token = config.token ?? (await readLocalToken(config).catch(() => undefined))
-  return describeLimits((await ask(`${service.url}/queue`, token))?.['credentials'])
+  return describeLimits((await askService(`${service.url}/queue`, token))?.['credentials'])
 }
 
 /** Whether the port is free, or ours already. */
@@ -77,7 +77,7 @@ export async function checkPort(config: Config): Promise<Verdict> {
   if (why !== 'EADDRINUSE')
     return fail(`${host} is not an address of this machine (${why})`, 'correct CC_EXECUTOR_HOST')
   const base = `http://${EVERYWHERE[host] ?? (host.includes(':') ? `[${host}]` : host)}:${port}`
-  const health = await ask(`${base}/health`)
+  const health = await askService(`${base}/health`)
   if (health?.['service'] !== 'cc-executor')
     return fail(`something else listens on ${place}`, 'stop it, or set CC_EXECUTOR_PORT (0 takes any free one)')
   if (health['version'] !== VERSION)
@@ -85,7 +85,7 @@ export async function checkPort(config: Config): Promise<Verdict> {
       `cc-executor ${String(health['version'])} runs on ${place}, but this is ${VERSION}`,
       'stop it and start this one',
     )
-  const troubles = listTroubles(await ask(`${base}/health/ready`))
+  const troubles = listTroubles(await askService(`${base}/health/ready`))
   if (troubles.length > 0)
     return warn(
       `cc-executor runs on ${place}, and has problems: ${troubles.join('; ')}`,

@@ -26,6 +26,7 @@ import {
   checkUser,
 } from './check-machine.js'
 import { checkRedis } from './check-redis.js'
+import { checkSchedules } from './check-schedules.js'
 import { checkLimits, checkPort } from './check-service.js'
 import type { Finding, Verdict } from './finding.js'
 
@@ -106,6 +107,7 @@ export async function diagnose(environment: NodeJS.ProcessEnv): Promise<Finding[
       ...only('api', config, () => [
         ['port', checkPort(config)],
         ['limits', checkLimits(config)],
+        ['schedules', checkSchedules(config)],
       ]),
     ]),
   ])

@@ -14,8 +14,13 @@ import { watchEviction } from '../../platform/eviction.js'
 import type { Lifetime } from '../../platform/lifetime.js'
 import type { Logger } from '../../platform/logger.js'
 import { closeRedis, keyRoot, openRedis, type Redis } from '../../platform/redis.js'
+import type { Token } from '../../protocol/tokens.js'
 import { sendControl } from '../../queue/control-channel.js'
 import { openExecutionQueue } from '../../queue/execution-queue.js'
+import { openScheduleAlarms } from '../../queue/schedule-alarms.js'
+import { nextAlarm } from '../../schedules/alarm-rule.js'
+import { createScheduleStore } from '../../schedules/schedule-store.js'
+import { findOwner } from '../../tokens/find-owner.js'
 import { openTokenServices } from '../../tokens/token-services.js'
 import { openSigningKey, type SigningKey } from '../../verification/signing-key.js'
 
@@ -69,7 +74,12 @@ export function openDomain(
  * The API's services: the domain, and beside its connection one that listens and one on which logs are read: a long
  * answer there keeps no submission, no cancel and no look at an execution waiting.
  */
-export function openApiServices(options: OpenOptions): ExecutionServices & { redis: Redis } {
+export function openApiServices(
+  options: OpenOptions & {
+    /** Tokens of the configuration; undefined: it runs open. */
+    readonly configured: readonly Token[] | undefined
+  },
+): ExecutionServices & { redis: Redis } {
   const { config, redisUrl, logger, lifetime } = options
   const domain = openDomain(options, 'caller')
   const subscriber = lifetime.own(
@@ -86,7 +96,17 @@ export function openApiServices(options: OpenOptions): ExecutionServices & { red
   const feed = lifetime.own('event feed', openEventFeed({ log, subscriber, logger }), (opened) => opened.close())
   const { access, ...kept } = openTokenServices({ redis: domain.redis, subscriber, config, logger })
   const tokens = { ...kept, access: lifetime.own('tokens in use', access, (opened) => opened.close()) }
-  return { ...domain, log, feed, tokens }
+  const alarms = lifetime.own(
+    'queue of alarms',
+    openScheduleAlarms({ url: redisUrl, access: config.redisAccess, prefix: config.prefix, logger }, nextAlarm),
+    (opened) => opened.close(),
+  )
+  const schedules = {
+    store: createScheduleStore(domain.redis, config),
+    alarms,
+    ownerOf: (tokenId: string) => findOwner(tokens.store, options.configured, tokenId),
+  }
+  return { ...domain, log, feed, tokens, schedules }
 }
 
 /**

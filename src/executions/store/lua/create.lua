@@ -1,11 +1,12 @@
 -- An acceptance: the record, its place in the queue and the first event of its log.
 -- Arguments (JSON): id, owner, idempotencyKey?, requestDigest, maxQueue, score, hasAttachments? (put aside by its id),
 --   new: {fields (those that this script looks at), wantedBudget, before, after (the event around its position)},
+--   scheduleId? (that asks for it), planned? (of a moment of that: settle-schedule.lua),
 --   session?: {reference (session or execution to resume), fork, workspace?, follows? (waits for its turn)};
 --   then the fields of the record and their values, in turn
 -- Answers: created position isLimited (how many its owner may have at work) | waiting |
---   replayed id | conflict id | full | withdrawn | refused why detail (join-session.lua) |
---   over unit limit spent reserved wanted next day (weigh.lua)
+--   replayed id | conflict id | full | withdrawn | settled (the planned moment) |
+--   refused why detail (join-session.lua) | over unit limit spent reserved wanted next day (weigh.lua)
 -- Sent again: yes; the id is new with each submission, and one that is known answers created
 
 --- @include "../../../events/lua/include/write-first.lua"

@@ -6,6 +6,9 @@
 --- @include "../../../../history/lua/include/reserve.lua"
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"
+--- @include "../../../../schedules/lua/include/note-run.lua"
+--- @include "../../../../schedules/lua/include/settle-moments.lua"
+--- @include "../../../../schedules/lua/include/stands-at.lua"
 --- @include "../../../../tokens/lua/include/is-withdrawn.lua"
 --- @include "./own-workspace.lua"
 --- @include "./record.lua"
@@ -16,6 +19,9 @@ local function admit(args, payer, new, join)
   local id, owner, name, digest = args.id, args.owner, args.idempotencyKey, args.requestDigest
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
   if isWithdrawn(owner) then return {'withdrawn'} end
+  -- A planned moment starts one execution at most: with its acceptance, in the same step, the moment is settled.
+  local planned = args.planned
+  if planned and not standsAt(planned.id, planned.after, planned.revision) then return {'settled'} end
   local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
   local known = reservation and redis.call('GET', reservation)
   if known then
@@ -38,4 +44,6 @@ local function admit(args, payer, new, join)
   redis.call('ZADD', root .. ':index', 0, id)
   redis.call('ZADD', key('index', owner), 0, id)
   redis.call('SADD', root .. ':owners', owner)
+  if planned then settleMoments(planned) end
+  if args.scheduleId then noteRun(args.scheduleId, id) end
 end

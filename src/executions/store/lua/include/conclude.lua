@@ -8,6 +8,7 @@
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/now-ms.lua"
 --- @include "../../../../platform/lua/include/root.lua"
+--- @include "../../../../schedules/lua/include/note-end.lua"
 --- @include "./account.lua"
 --- @include "./enter.lua"
 --- @include "./expire.lua"
@@ -49,6 +50,8 @@ local function conclude(id, args)
   writeNext(id, args.event)
   pack(id)
   noteOutbox(id, 'execution.finished')
+  local schedule = get(id, 'scheduleId')
+  if schedule then noteEnd(schedule, id, status) end
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
