@@ -100,7 +100,7 @@ type Answered = { readonly action: 'accept' | 'decline' | 'cancel'; readonly con
 async function openMcp(t: Test, elicit?: (form: { message: string; properties: string[] }) => Answered) {
   const client = openClient({ url: service.url(), token: service.token })
   const access = { join: async () => client, forget: () => undefined }
-  const server = createMcpServer({ access, version: '0', onFailure: (error) => t.fail(String(error)) })
+  const server = createMcpServer({ access, era: 'legacy', version: '0', onFailure: (error) => t.fail(String(error)) })
   const agent = new Client({ name: 'test', version: '0' }, elicit ? { capabilities: { elicitation: {} } } : {})
   if (elicit)
     agent.setRequestHandler('elicitation/create', async ({ params }) =>
