@@ -18,6 +18,8 @@ function toReadable(body: ReadableStream<Uint8Array>): Readable {
       )
     },
   })
+  // The head goes out with the first bytes, and a call may have nothing to say for long.
+  stream.push(': open\n\n')
   // After the end there is nothing to be cancelled.
   return stream.once('close', () => void reader.cancel().catch(() => undefined))
 }

@@ -1,5 +1,5 @@
 import { ProtocolError, ProtocolErrorCode, ResourceNotFoundError, type Server } from '@modelcontextprotocol/server'
-import { parseInput } from '../protocol/errors.js'
+import { ERROR_TABLE, parseInput } from '../protocol/errors.js'
 import type { Execution } from '../protocol/execution.js'
 import { TOOL_WAIT_LIMIT_SECONDS } from '../protocol/limits.js'
 import { ExecutionFilters } from '../protocol/listing.js'
@@ -94,6 +94,10 @@ async function readResource(service: ToolService, uri: string, signal: AbortSign
   return { mimeType: JSON_TYPE, text: JSON.stringify(await service.get(id), undefined, 2) }
 }
 
+/** The service's fault, or of the way to it; all else is the caller's. */
+const isOurs = (code: string): boolean =>
+  !Object.hasOwn(ERROR_TABLE, code) || ERROR_TABLE[code as keyof typeof ERROR_TABLE].status >= 500
+
 /** The executions of the caller, their events and receipts, for clients that read resources. */
 export function offerResources(server: Server, access: ServiceAccess, onFailure: (error: unknown) => void): void {
   /** A failure in the protocol's own form: resources have no results that are errors. */
@@ -108,8 +112,8 @@ export function offerResources(server: Server, access: ServiceAccess, onFailure:
       const told = toToolError(error)
       if (told.code === 'EXECUTION_NOT_FOUND' && uri !== undefined) throw new ResourceNotFoundError(uri, told.detail)
       if (told.code === 'INTERNAL') onFailure(error)
-      const code = told.retryable ? ProtocolErrorCode.InternalError : ProtocolErrorCode.InvalidParams
-      throw new ProtocolError(code, `${told.code}: ${told.detail}`, told)
+      const kind = isOurs(told.code) ? ProtocolErrorCode.InternalError : ProtocolErrorCode.InvalidParams
+      throw new ProtocolError(kind, `${told.code}: ${told.detail}`, told)
     }
   }
 
