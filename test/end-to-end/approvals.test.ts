@@ -196,8 +196,9 @@ for (const era of ERAS)
         url: service.url(),
         token: service.token,
         era,
-        // An answer is a request by itself, and may come to another process.
-        route: (body) => service.url('method' in JSON.parse(body) ? 0 : 1),
+        // An answer is a request by itself, and may come to another process; one that decides nothing ends the asking only
+        // where it is waited for.
+        route: (body) => service.url('method' in JSON.parse(body) || body.includes('"cancel"') ? 0 : 1),
         async elicit({ message, fields }, signal) {
           asked.push(`${/touch \w/.exec(message)?.[0]} ${fields.join()}`)
           if (asked.length === 1) return { action: 'accept', content: { decision: 'allow' } }
