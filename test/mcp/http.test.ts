@@ -2,6 +2,9 @@
 import { once } from 'node:events'
 import { request as openRequest } from 'node:http'
 import t, { type Test } from 'tap'
+import { PostedAnswers } from '../../src/mcp/posted-answers.js'
+import type { ToolService } from '../../src/mcp/service-access.js'
+import type { Approval } from '../../src/protocol/approvals.js'
 import { openRest, TOKENS, UNKNOWN } from '../routes/scene.js'
 import { ERAS, openHttpClient, type Era } from './http-client.js'
 
@@ -205,8 +208,8 @@ void t.test('who goes, cancels or loses the token ends the waiting and no execut
       { ...more, authorization: `Bearer ${as}` },
     )
   for (const answer of [
-    await cancel(2, TOKENS.bob),
-    await cancel(2, TOKENS.alice, { 'mcp-session-id': 'another' }),
+    await cancel(3, TOKENS.bob),
+    await cancel(3, TOKENS.alice, { 'mcp-session-id': 'another' }),
     await cancel(9),
     await cancel(2),
   ])
@@ -276,3 +279,33 @@ void t.test(
     await finished(id)
   },
 )
+
+void t.test('an answer to a form counts from its own caller; a late one is decided by what it answers', async (t) => {
+  const answers = new PostedAnswers()
+  const decided: unknown[] = []
+  const approval = { id: UNKNOWN, kind: 'tool', input: {}, suggestions: [] } as unknown as Approval
+  // Safe: nothing else is asked of it.
+  const asked = {
+    approval: async () => approval,
+    decide: async (...call: unknown[]) => void decided.push(call),
+  } as unknown as ToolService
+  const access = { join: async () => asked, forget: () => undefined }
+  const id = answers.mintId(UNKNOWN)
+  const reply = (action: string) =>
+    ({ jsonrpc: '2.0', id, result: { action, content: { decision: 'allow' } } }) as const
+  const leaving = new AbortController()
+  const expected = answers.expect(id, 'alice', leaving.signal)
+  await answers.accept(reply('accept'), 'bob', access)
+  await answers.accept(reply('decline'), 'alice', access)
+  t.match(await expected, { action: 'decline' })
+  t.same(decided, [], 'whoever waits for it decides')
+  const left = answers.expect(id, 'alice', leaving.signal)
+  leaving.abort()
+  t.equal(await left, undefined)
+  await answers.accept(reply('cancel'), 'alice', access)
+  await answers.accept({ jsonrpc: '2.0', id, error: { code: -1, message: 'no' } }, 'alice', access)
+  await answers.accept({ ...reply('accept'), id: 'another' }, 'alice', access)
+  t.same(decided, [], 'what decides nothing')
+  await answers.accept(reply('accept'), 'alice', access)
+  t.same(decided, [[UNKNOWN, { decision: 'allow' }]])
+})
