@@ -109,11 +109,12 @@ export function offerResources(server: Server, access: ServiceAccess, onFailure:
       return await askService(access, AbortSignal.timeout(TOOL_WAIT_LIMIT_SECONDS * 1_000), read)
     } catch (error) {
       if (error instanceof ProtocolError) throw error
-      const told = toToolError(error)
-      if (told.code === 'EXECUTION_NOT_FOUND' && uri !== undefined) throw new ResourceNotFoundError(uri, told.detail)
-      if (told.code === 'INTERNAL') onFailure(error)
-      const kind = isOurs(told.code) ? ProtocolErrorCode.InternalError : ProtocolErrorCode.InvalidParams
-      throw new ProtocolError(kind, `${told.code}: ${told.detail}`, told)
+      const failure = toToolError(error)
+      if (failure.code === 'EXECUTION_NOT_FOUND' && uri !== undefined)
+        throw new ResourceNotFoundError(uri, failure.detail)
+      if (failure.code === 'INTERNAL') onFailure(error)
+      const kind = isOurs(failure.code) ? ProtocolErrorCode.InternalError : ProtocolErrorCode.InvalidParams
+      throw new ProtocolError(kind, `${failure.code}: ${failure.detail}`, failure)
     }
   }
 

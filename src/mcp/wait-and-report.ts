@@ -24,7 +24,7 @@ import { watchApproval } from './watch-approval.js'
 /** Beyond the waiting: so long the last question for the state may take. */
 const LAST_LOOK_MS = 5_000
 
-/** `retry`: the client is given the forms as the answer, and calls again with what was filled in (revision 2026-07-28). */
+/** `retry`: the client is given the forms as the answer, and repeats its call with what was filled in. */
 export type Asking = Elicit | 'retry'
 
 export interface Waiting {

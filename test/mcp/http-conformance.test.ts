@@ -1,5 +1,5 @@
-// The official conformance suite, as npm has it, on /mcp: what needs no tool, prompt or resource that only a server made
-// for the suite has. Its programs know no token, so the service runs open.
+// The official conformance suite, as npm has it, on /mcp: what needs no tool, prompt or resource that only a server
+// made for the suite has. Its programs know no token, so the service runs open.
 import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -127,6 +127,8 @@ name = "Stand-in"
 base_url = "${modelUrl}/v1"
 wire_api = "responses"
 [mcp_servers.cc-executor]
+startup_timeout_sec = 90
+required = true
 ${described.join('\n')}
 `,
     )
@@ -205,7 +207,7 @@ const inspector: PinnedClient = {
     // Safe: written by the test as a list of texts.
     return Promise.resolve({
       file: join(modules, `node-${PLATFORM}/bin/node`),
-      args: [launcher, '--cli', ...described, ...(JSON.parse(prompt) as string[])],
+      args: [launcher, '--cli', ...described, '--connect-timeout', '90000', ...(JSON.parse(prompt) as string[])],
       env: {},
     })
   },
