@@ -24,15 +24,13 @@ export interface ToolServiceOptions {
   readonly checkRedis: () => Promise<string | undefined>
 }
 
-const NEVER = new AbortController().signal
-
 /** This service for MCP's tools, as the caller may use it: the scope and the owner are looked at in each call. */
 export function createToolService({ services, caller, url, health, checkRedis }: ToolServiceOptions): ToolService {
   const allow = (name: OperationName): void => requireScope(caller, OPERATIONS[name], name)
 
   async function* follow(
     executionId: string,
-    { after = 0, types, signal = NEVER }: Parameters<ToolService['follow']>[1] = {},
+    { after = 0, types, signal = new AbortController().signal }: Parameters<ToolService['follow']>[1] = {},
   ): AsyncGenerator<Event, void, undefined> {
     allow('execution.subscribe')
     await requireExecution(services, executionId, caller)
