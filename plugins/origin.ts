@@ -83,6 +83,10 @@ export const originPlugin = plugin(
           'if-none-match',
           'if-range',
           'range',
+          'mcp-session-id',
+          'mcp-protocol-version',
+          'mcp-method',
+          'mcp-name',
         ],
         exposedHeaders: [
           'location',
@@ -95,6 +99,7 @@ export const originPlugin = plugin(
           'content-range',
           'content-disposition',
           'files-omitted',
+          'mcp-session-id',
         ],
       })
     }

@@ -70,7 +70,7 @@ const RULES: Record<string, Rule> = {
   plugins: { rooms: ['src/protocol', 'src/platform', 'src/tokens'], types: ['src/executions'], packages: ['fastify'] },
   workers: { rooms: ['src/platform', 'src/executions', 'src/queue'], packages: ['bullmq'] },
   routes: {
-    rooms: ['src/protocol', 'src/executions', 'src/events', 'src/rpc', 'src/tokens'],
+    rooms: ['src/protocol', 'src/executions', 'src/events', 'src/rpc', 'src/mcp', 'src/tokens'],
     packages: ['fastify', 'ws'],
   },
   openapi: { rooms: ['src/main'] },

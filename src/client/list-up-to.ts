@@ -5,7 +5,7 @@ import type { Client } from './open-client.js'
 
 /** The newest so many. A page may be shorter than its limit while its cursor leads on. */
 export async function listUpTo(
-  client: Client,
+  client: Pick<Client, 'list'>,
   count: number,
   filters: ExecutionFilters = {},
   signal?: AbortSignal,

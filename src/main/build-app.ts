@@ -16,6 +16,7 @@ import { approvalRoutes } from '../../routes/approvals.js'
 import { executionRoutes } from '../../routes/executions.js'
 import { historyRoutes } from '../../routes/history.js'
 import { fileRoutes } from '../../routes/files.js'
+import { mcpRoutes } from '../../routes/mcp.js'
 import { receiptRoutes } from '../../routes/receipts.js'
 import { scheduleRoutes } from '../../routes/schedules.js'
 import { serviceRoutes } from '../../routes/service.js'
@@ -154,6 +155,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(scheduleRoutes)
   await app.register(tokenRoutes, { configured: tokens?.shown })
   await app.register(serviceRoutes, { health, checkRedis })
+  await app.register(mcpRoutes, { health, checkRedis, version: VERSION })
   await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover, version: VERSION })
   requireOwnPrefix()
   return app

@@ -47,7 +47,7 @@ export async function serveMcp(args: string[]): Promise<void> {
   })
   process.stderr.on('error', () => undefined)
   const served = serveStdio(
-    () => createMcpServer({ access, version: VERSION, onFailure: (error) => say(describe(error)) }),
+    ({ era }) => createMcpServer({ access, era, version: VERSION, onFailure: (error) => say(describe(error)) }),
     {
       transport: new StdioServerTransport(stdin, stdout, { maxBufferSize: MESSAGE_LIMIT_BYTES }),
       onerror: (error) => say(error.message),

@@ -1,16 +1,23 @@
-import type { McpServer, ServerContext } from '@modelcontextprotocol/server'
+import type { ClientCapabilities, McpServer, ServerContext } from '@modelcontextprotocol/server'
 import type { Approval, ApprovalDecision, ApprovalQuestion, QuestionAnswer } from '../protocol/approvals.js'
 
-/** Asks the person at the client. undefined: it could not be asked, or nobody answered: the approval stays pending. */
-export type AskClient = (
+export type Form = Parameters<ServerContext['mcpReq']['elicitInput']>[0] & { mode?: 'form' }
+type Schema = Extract<Form, { requestedSchema: unknown }>['requestedSchema']
+type Content = Readonly<Record<string, unknown>>
+
+/** What a client answers to a form. */
+export interface FormAnswer {
+  readonly action: string
+  readonly content?: Content | undefined
+}
+
+/** Shows a form to the person at the client. undefined: it could not be asked, or nobody answered. */
+export type Elicit = (
+  form: Form,
   approval: Approval,
   context: ServerContext,
   signal: AbortSignal,
-) => Promise<ApprovalDecision | undefined>
-
-type Form = Parameters<ServerContext['mcpReq']['elicitInput']>[0] & { mode?: 'form' }
-type Schema = Extract<Form, { requestedSchema: unknown }>['requestedSchema']
-type Content = Readonly<Record<string, unknown>>
+) => Promise<FormAnswer | undefined>
 
 const INPUT_SHOWN = 4_000
 const ALLOW = 'allow'
@@ -95,22 +102,29 @@ function readAnswers(questions: readonly ApprovalQuestion[], content: Content): 
   return answers.length > 0 ? { decision: 'answer', answers } : undefined
 }
 
-/**
- * By elicitation, where the client says that it can. Revisions from 2026 on ask in another way, in which a call is sent
- * again: their clients are told of the tools.
- */
-export const createAskClient =
-  (server: Pick<McpServer, 'server'>): AskClient =>
-  async (approval, { mcpReq }, signal) => {
-    const { elicitation } = server.server.getClientCapabilities() ?? {}
-    if (elicitation === undefined || signal.aborted) return undefined
-    const { kind, questions = [] } = approval
-    const form = kind === 'question' ? toQuestionForm(questions) : toDecisionForm(approval)
+export const toForm = (approval: Approval): Form =>
+  approval.kind === 'question' ? toQuestionForm(approval.questions ?? []) : toDecisionForm(approval)
+
+/** undefined: nothing was decided, and the approval stays pending. */
+export function readAnswer({ kind, questions = [] }: Approval, answer: FormAnswer): ApprovalDecision | undefined {
+  const { action, content = {} } = answer
+  if (action === 'decline') return { decision: 'deny' }
+  if (action !== 'accept') return undefined
+  return kind === 'question' ? readAnswers(questions, content) : readDecision(content)
+}
+
+/** Before modes were known, elicitation was by form. */
+export const takesForms = (capabilities: ClientCapabilities | undefined): boolean =>
+  capabilities?.elicitation !== undefined &&
+  (capabilities.elicitation.form !== undefined || capabilities.elicitation.url === undefined)
+
+/** On a lasting connection, where requests go both ways: revisions before 2026. */
+export const createConnectionElicit =
+  (server: Pick<McpServer, 'server'>): Elicit =>
+  async (form, _approval, { mcpReq }, signal) => {
+    if (!takesForms(server.server.getClientCapabilities()) || signal.aborted) return undefined
     try {
-      const { action, content = {} } = await mcpReq.elicitInput(form, { signal, timeout: 60_000 })
-      if (action === 'decline') return { decision: 'deny' }
-      if (action !== 'accept') return undefined
-      return kind === 'question' ? readAnswers(questions, content) : readDecision(content)
+      return await mcpReq.elicitInput(form, { signal, timeout: 60_000 })
     } catch {
       return undefined
     }

@@ -1,13 +1,14 @@
-import { McpServer, type ServerContext } from '@modelcontextprotocol/server'
+import { isInputRequiredResult, McpServer, type ServerContext } from '@modelcontextprotocol/server'
 import { parseInput } from '../protocol/errors.js'
 import { OPERATIONS } from '../protocol/operations.js'
 import { TOOLS, type ToolInput, type ToolName } from '../protocol/tools.js'
-import { createAskClient } from './ask-client.js'
+import { createConnectionElicit, type Elicit } from './ask-client.js'
 import { readArguments } from './read-arguments.js'
+import { offerResources } from './resources.js'
 import type { ServiceAccess } from './service-access.js'
 import { createToolHandlers, type ToolHandlers } from './tool-handlers.js'
 import { toErrorResult, toResult, toToolError } from './tool-result.js'
-import { toInputSchema, toJsonSchema, toOutputSchema } from './tool-schema.js'
+import { toAnswerSchema, toJsonSchema, toShown } from './tool-schema.js'
 
 const INSTRUCTIONS =
   'Runs Claude Code in the background, one execution for each prompt, each in a separate folder.\nCall ' +
@@ -18,36 +19,57 @@ const INSTRUCTIONS =
 
 export interface McpServerOptions {
   readonly access: ServiceAccess
+  /** `modern`: revision 2026-07-28, in which no server asks a client; `legacy`: those before it. */
+  readonly era: 'modern' | 'legacy'
+  /** How a client of an older revision is shown a form; default: by a request on its connection. */
+  readonly elicit?: Elicit
   readonly version: string
   /** What went wrong on our side, for the log: its caller is told no more than INTERNAL. */
   readonly onFailure: (error: unknown) => void
 }
 
-/** The MCP server: the tools of {@link TOOLS} on a service. It opens nothing itself. */
-export function createMcpServer({ access, version, onFailure }: McpServerOptions): McpServer {
+type Json = Record<string, unknown>
+/** Over HTTP each request has a server, and the conversion takes longer than most answers. */
+const converted = new Map<ToolName, { readonly input: Json; readonly output: Json }>()
+
+function schemasOf(name: ToolName): { readonly input: Json; readonly output: Json } {
+  const known = converted.get(name)
+  if (known) return known
+  const { input, output } = TOOLS[name]
+  const made = { input: toJsonSchema(input), output: toAnswerSchema(output) }
+  converted.set(name, made)
+  return made
+}
+
+/** The MCP server: the tools of {@link TOOLS} and the resources on a service. It opens nothing itself. */
+export function createMcpServer({ access, era, elicit, version, onFailure }: McpServerOptions): McpServer {
   const server = new McpServer(
     { name: 'cc-executor', title: 'CC Executor', version },
-    { instructions: INSTRUCTIONS, capabilities: { tools: { listChanged: false } } },
+    { instructions: INSTRUCTIONS, capabilities: { tools: { listChanged: false }, resources: { listChanged: false } } },
   )
-  const handlers = createToolHandlers(access, createAskClient(server))
+  const asking = era === 'modern' ? 'retry' : (elicit ?? createConnectionElicit(server))
+  const handlers = createToolHandlers(access, asking)
+  offerResources(server.server, access, onFailure)
 
   function register<Name extends ToolName>(name: Name): void {
-    const { operation, title, description, input, output, annotations } = TOOLS[name]
+    const { operation, title, description, input, annotations } = TOOLS[name]
     const handler: ToolHandlers[Name] = handlers[name]
-    const json = toJsonSchema(input)
+    const json = schemasOf(name)
     server.registerTool(
       name,
       {
         title,
         description,
-        inputSchema: toInputSchema(json),
-        outputSchema: toOutputSchema(output),
+        inputSchema: toShown(json.input),
+        outputSchema: toShown(json.output),
         annotations: { title, readOnlyHint: OPERATIONS[operation].scope === 'read', ...annotations },
       },
       async (given: unknown, context: ServerContext) => {
         try {
           // Safe: parsed by the very schema that its type is inferred from.
-          return toResult(await handler(parseInput(input, readArguments(given, json)) as ToolInput<Name>, context))
+          const parsed = parseInput(input, readArguments(given, json.input)) as ToolInput<Name>
+          const answer = await handler(parsed, context)
+          return isInputRequiredResult(answer) ? answer : toResult(answer)
         } catch (error) {
           const toolError = toToolError(error)
           if (toolError.code === 'INTERNAL') onFailure(error)

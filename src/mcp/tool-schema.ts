@@ -24,25 +24,23 @@ export function toJsonSchema(schema: z.ZodType): Record<string, unknown> {
   })
 }
 
+/** Also of an error: there are clients that hold the structured content of a failed call against the schema as well. */
+export const toAnswerSchema = (schema: z.ZodType): Record<string, unknown> => ({
+  type: 'object',
+  ...toJsonSchema(z.union([schema, ToolError])),
+})
+
 /**
  * A schema that is shown and lets everything pass: inputs are parsed by us, so that an error has its code and names its
  * fields; answers are the service's own.
  */
-function toShown<Value>(json: Record<string, unknown>): StandardSchemaWithJSON<Value, Value> {
+export function toShown(json: Record<string, unknown>): StandardSchemaWithJSON<unknown, unknown> {
   return {
     '~standard': {
       version: 1,
       vendor: 'cc-executor',
-      // Safe as far as its callers go: an input is taken as unknown, and an output is compared by nobody here.
-      validate: (value) => ({ value: value as Value }),
+      validate: (value) => ({ value }),
       jsonSchema: { input: () => json, output: () => json },
     },
   }
-}
-
-export const toInputSchema = (json: Record<string, unknown>): StandardSchemaWithJSON<unknown, unknown> => toShown(json)
-
-/** Also of an error: there are clients that hold the structured content of a failed call against the schema as well. */
-export function toOutputSchema(schema: z.ZodType): StandardSchemaWithJSON<unknown, unknown> {
-  return toShown({ type: 'object', ...toJsonSchema(z.union([schema, ToolError])) })
 }

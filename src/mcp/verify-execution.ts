@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import { listUpTo } from '../client/list-up-to.js'
-import type { Client } from '../client/open-client.js'
 import { toCheckedExecution } from '../protocol/checked-execution.js'
 import type { Event } from '../protocol/events.js'
 import { isTerminal, type Execution } from '../protocol/execution.js'
 import type { VerificationReport } from '../protocol/tools.js'
 import type { Verification } from '../protocol/verification.js'
+import type { ToolService } from './service-access.js'
 import type { ToolAnswer } from './tool-result.js'
 
 const NOT_CHECKED = [
@@ -28,7 +28,7 @@ const toEnding = (outcome: Execution['outcome']): string =>
   ].join('')
 
 /** The newest executions, each with what was checked of it. @throws ClientError */
-export async function verifyLast(client: Client, count: number, signal: AbortSignal): Promise<ToolAnswer> {
+export async function verifyLast(client: ToolService, count: number, signal: AbortSignal): Promise<ToolAnswer> {
   const { executions } = await listUpTo(client, count, {}, signal)
   const checked = executions.map(toCheckedExecution)
   const lines = checked.map(
@@ -47,7 +47,7 @@ type LogReport = VerificationReport['log']
 
 /** Reads the log from its beginning up to the seq that the execution names. */
 async function readLog(
-  client: Client,
+  client: ToolService,
   { id, lastSeq, status, outcome, usage }: Execution,
   signal: AbortSignal,
 ): Promise<LogReport> {
@@ -101,7 +101,11 @@ async function readLog(
 }
 
 /** What is known by other ways than the model's own words, and what is not. @throws ClientError */
-export async function verifyExecution(client: Client, executionId: string, signal: AbortSignal): Promise<ToolAnswer> {
+export async function verifyExecution(
+  client: ToolService,
+  executionId: string,
+  signal: AbortSignal,
+): Promise<ToolAnswer> {
   const execution = await client.get(executionId)
   const { id, status, outcome, usage, simulated } = execution
   const log = await readLog(client, execution, signal)

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Client } from '../client/open-client.js'
-import type { ClientError } from '../client/client-error.js'
 import type { Event, EventType } from '../protocol/events.js'
-import { isAway, type ServiceAccess } from './service-access.js'
+import { isAway, type ServiceAccess, type ToolService } from './service-access.js'
+import { toToolError } from './tool-result.js'
 
 const RETRY_MS = 250
 /** What tells how far an execution is. */
@@ -26,7 +25,7 @@ interface WaitOptions {
   /** true: what it waits for is a decision, and nothing else is worth waiting for. */
   readonly onEvent: (event: Event) => boolean
   /** The service went away, and is looked for. */
-  readonly onAway: (error: ClientError) => void
+  readonly onAway: () => void
 }
 
 /**
@@ -41,9 +40,9 @@ export async function waitForEnd(
   let cursor = 0
 
   /** true: nothing will follow. */
-  async function follow(client: Client): Promise<boolean> {
+  async function follow(service: ToolService): Promise<boolean> {
     try {
-      for await (const event of client.follow(executionId, {
+      for await (const event of service.follow(executionId, {
         after: cursor,
         types: TYPES,
         signal,
@@ -54,24 +53,22 @@ export async function waitForEnd(
       }
       return true
     } catch (error) {
-      // Safe: the client throws nothing else.
-      const { retryable } = error as ClientError
-      if (isAway(error)) access.forget(client)
-      else if (!retryable) throw error
-      onAway(error as ClientError)
+      if (isAway(error)) access.forget(service)
+      else if (!toToolError(error).retryable) throw error
+      onAway()
       return false
     }
   }
 
   while (!signal.aborted) {
-    let client: Client
+    let service: ToolService
     try {
-      client = await access.join(signal)
+      service = await access.join(signal)
     } catch (error) {
       if (signal.aborted) return
       throw error
     }
-    if (await follow(client)) return
+    if (await follow(service)) return
     await delay(RETRY_MS, undefined, { signal }).catch(() => undefined)
   }
 }

@@ -227,7 +227,11 @@ export const VARIABLES = {
     'stored content of changed files per execution',
   ],
   CC_EXECUTOR_LOCK_SECONDS: [seconds(0.5, 3600), '30', "a worker's lease on its execution"],
-  CC_EXECUTOR_MAX_CONNECTIONS: [wholeNumber(1, 1_000_000), '10000', 'WebSocket connections per process'],
+  CC_EXECUTOR_MAX_CONNECTIONS: [
+    wholeNumber(1, 1_000_000),
+    '10000',
+    'WebSocket connections per process, and open MCP requests',
+  ],
   CC_EXECUTOR_MAX_TOKENS: [
     wholeNumber(1, 100_000),
     '10000',

@@ -1,5 +1,5 @@
 // Approvals as people and agents meet them: on the command line, in the terminal, and by MCP, with and without
-// elicitation; one service for all, with the real CLI and the scripted model.
+// elicitation, on a connection and over HTTP; one service for all, with the real CLI and the scripted model.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -10,12 +10,13 @@ import t, { type Test } from 'tap'
 import { openClient } from '../../src/client/open-client.js'
 import { createMcpServer } from '../../src/mcp/create-mcp-server.js'
 import type { Execution } from '../../src/protocol/execution.js'
+import { ERAS, openHttpClient, type Era } from '../mcp/http-client.js'
 import { openCommandLine } from '../support/command-line.js'
 import { scripted } from '../support/environment.js'
 import { CLI } from '../support/paths.js'
 import { openTestService } from '../support/service.js'
 
-const service = await openTestService(t, { env: { CC_EXECUTOR_PERMISSION_MODE: 'default' } })
+const service = await openTestService(t, { apis: 2, env: { CC_EXECUTOR_PERMISSION_MODE: 'default' } })
 const env = {
   CC_EXECUTOR_URL: service.url(),
   CC_EXECUTOR_TOKEN: service.token,
@@ -100,7 +101,7 @@ type Answered = { readonly action: 'accept' | 'decline' | 'cancel'; readonly con
 async function openMcp(t: Test, elicit?: (form: { message: string; properties: string[] }) => Answered) {
   const client = openClient({ url: service.url(), token: service.token })
   const access = { join: async () => client, forget: () => undefined }
-  const server = createMcpServer({ access, version: '0', onFailure: (error) => t.fail(String(error)) })
+  const server = createMcpServer({ access, era: 'legacy', version: '0', onFailure: (error) => t.fail(String(error)) })
   const agent = new Client({ name: 'test', version: '0' }, elicit ? { capabilities: { elicitation: {} } } : {})
   if (elicit)
     agent.setRequestHandler('elicitation/create', async ({ params }) =>
@@ -183,3 +184,56 @@ void t.test('MCP: a client that can elicit asks its user; what he leaves open st
     { decision: 'deny' },
   ])
 })
+
+void t.test(
+  'MCP over HTTP: a form for each approval; who was faster counts, and what is left open stays',
+  async (t) => {
+    for (const era of ERAS) await t.test(era, (t) => askOverHttp(t, era))
+  },
+)
+
+async function askOverHttp(t: Test, era: Era): Promise<void> {
+  const asked: string[] = []
+  const decide = (id: string, decision: string) =>
+    service.call('POST', `/approvals/${id}/decision`, { body: { decision, message: 'faster' } })
+  const { call } = await openHttpClient(t, {
+    url: service.url(),
+    token: service.token,
+    era,
+    // An answer is a request by itself, and may come to another process; one that decides nothing ends the asking
+    // only where it is waited for.
+    route: (body) => service.url('method' in JSON.parse(body) || body.includes('"cancel"') ? 0 : 1),
+    async elicit({ message, fields }, signal) {
+      asked.push(`${/touch \w/.exec(message)?.[0]} ${fields.join()}`)
+      if (asked.length === 1) return { action: 'accept', content: { decision: 'allow' } }
+      if (asked.length === 3) return { action: 'cancel' }
+      const [{ id }] = (await service.call('GET', '/approvals')).body.approvals
+      const gone = era === '2025-11-25' ? once(signal, 'abort') : undefined
+      await decide(id, 'deny')
+      await gone
+      return { action: 'accept', content: { decision: 'allow' } }
+    },
+  })
+  const { structured, text } = await call('execute', {
+    prompt: scripted(bash('touch a'), { text: '1' }, bash('touch b'), { text: '2' }, bash('touch c'), {
+      text: 'done',
+    }),
+    onPermissionNeeded: 'ask',
+    waitSeconds: 45,
+  })
+  t.same(
+    asked,
+    ['touch a', 'touch b', 'touch c'].map((line) => `${line} decision,message`),
+  )
+  t.match(structured, { isFinished: false, approvals: [{ input: { command: 'touch c' } }] })
+  const { id, pendingApprovalIds } = structured
+  t.match(text, `call decide_approval with approvalId ${pendingApprovalIds[0]}`)
+  t.match((await call('decide_approval', { approvalId: pendingApprovalIds[0], decision: 'allow' })).isError, false)
+  t.match((await call('wait_for_execution', { executionId: id, waitSeconds: 45 })).structured, {
+    status: 'succeeded',
+  })
+  t.same(
+    ['a', 'b', 'c'].map((file) => isThere(id, file)),
+    [true, false, true],
+  )
+}

@@ -10,7 +10,7 @@ import { openSimulator } from '../../src/simulator/simulator.js'
 import { scripted } from '../support/environment.js'
 import { CLI, SCRIPTED_CLI } from '../support/paths.js'
 import { openTestService } from '../support/service.js'
-import { CLIENTS, installFromNpm, PROBES, type PinnedClient } from './clients/pinned-clients.js'
+import { CLIENTS, installFromNpm, PROBES, type PinnedClient, type RemoteServer } from './clients/pinned-clients.js'
 import { openStandInModel, type StandInModel, type Turn } from './clients/stand-in-model.js'
 import { openMcpFolder } from './harness.js'
 
@@ -81,13 +81,14 @@ interface Used {
   readonly handedOn: string[]
 }
 
-/** Runs a client once, with our server as its only one. */
+/** Runs a client once, with our server as its only one: one that it starts, or one that runs elsewhere. */
 async function useClient(
   t: Test,
   client: PinnedClient,
   modules: string,
   modelUrl: string,
   prompt: string,
+  remote?: RemoteServer,
 ): Promise<Used> {
   const mcp = await openMcpFolder(t)
   const home = join(mcp.folder, 'home')
@@ -102,7 +103,8 @@ async function useClient(
   )
   await chmod(command, 0o755)
   const env = Object.fromEntries(Object.entries(mcp.env).filter(([name]) => name.startsWith('CC_EXECUTOR_')))
-  const started = await client.prepare({ home, modules, modelUrl, server: { command, env } }, prompt)
+  const server = remote ?? { command, env }
+  const started = await client.prepare({ home, modules, modelUrl, server }, prompt)
   // Nothing of a client reaches beyond this machine.
   const outside = {
     HTTP_PROXY: 'http://127.0.0.1:9',
@@ -160,20 +162,37 @@ void t.test('each client, as npm has it', { skip }, async (t) => {
     t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
     await use(await installFromNpm(folder, client.packages))
   }
-  async function talk(t: Test, client: PinnedClient, habits: Record<string, unknown> = {}): Promise<StandInModel> {
+  const service = await openTestService(t)
+  const remote = { url: `${service.url()}/mcp`, token: service.token }
+
+  async function converse(
+    t: Test,
+    client: PinnedClient,
+    modules: string,
+    habits: Record<string, unknown>,
+    server?: RemoteServer,
+  ): Promise<StandInModel> {
     const model = await openStandInModel(conversation(habits))
     t.teardown(() => model.close())
-    await withClient(t, client, async (modules) => {
-      const { code, output, handedOn } = await useClient(t, client, modules, model.url, 'Do it.')
-      t.equal(code, 0, output.slice(-2_000))
-      t.match(output, 'All is done.')
-      t.same(handedOn, [...client.handsOn].sort(), 'what the README says it hands on')
-    })
+    const { code, output, handedOn } = await useClient(t, client, modules, model.url, 'Do it.', server)
+    t.equal(code, 0, output.slice(-2_000))
+    t.match(output, 'All is done.')
+    t.same(handedOn, server ? [] : [...client.handsOn].sort(), 'what the README says it hands on')
     const [first, second, third, last] = model.answers()
     t.match(first, /"status":"succeeded"|Succeeded\./)
     t.match(second, /"isFinished":false|Still (?:running|queued)/)
     t.match(third, /"isFinished":false|Still (?:running|queued)/, 'the end of the call before it ended nothing')
     t.match(last, /"status":"cancelled"|Cancelled/)
+    return model
+  }
+  /** With a server that it starts, and with one over HTTP. */
+  async function talk(t: Test, client: PinnedClient, habits: Record<string, unknown> = {}): Promise<StandInModel> {
+    let model: StandInModel | undefined
+    await withClient(t, client, async (modules) => {
+      model = await converse(t, client, modules, habits)
+      await converse(t, client, modules, habits, remote)
+    })
+    if (!model) throw new Error('it was not used')
     return model
   }
   const offered = (model: StandInModel, tool: string) => model.offered().find(({ name }) => name.endsWith(tool))
@@ -221,30 +240,27 @@ void t.test('each client, as npm has it', { skip }, async (t) => {
       t.equal(code, 0, output.slice(-2_000))
       t.match(output, /I was told: .*\\"status\\":\\"succeeded\\"/)
       t.same(handedOn, [...CLIENTS.claude.handsOn].sort())
+      const overHttp = await useClient(t, CLIENTS.claude, modules, simulator.url, prompt, remote)
+      t.equal(overHttp.code, 0, overHttp.output.slice(-2_000))
+      t.match(overHttp.output, /I was told: .*\\"status\\":\\"succeeded\\"/)
     })
   })
   await t.test('MCP Inspector: one request for each start', async (t) => {
     await withClient(t, CLIENTS.inspector, async (modules) => {
       const listed = await useClient(t, CLIENTS.inspector, modules, '', JSON.stringify(['--method', 'tools/list']))
       t.match(listed, { code: 0, output: /"name": "cancel_execution"/, handedOn: [] })
-      const called = await useClient(
-        t,
-        CLIENTS.inspector,
-        modules,
-        '',
-        JSON.stringify([
-          '--method',
-          'tools/call',
-          '--tool-name',
-          'execute',
-          '--tool-arg',
-          'prompt=Say hello',
-          'waitSeconds=40',
-          'partialText=false',
-        ]),
-      )
-      t.equal(called.code, 0, called.output.slice(-2_000))
-      t.match(called.output, /"status": "succeeded"/)
+      const input = ['--tool-arg', 'prompt=Say hello', 'waitSeconds=40', 'partialText=false']
+      const execute = JSON.stringify(['--method', 'tools/call', '--tool-name', 'execute', ...input])
+      for (const server of [undefined, remote]) {
+        const called = await useClient(t, CLIENTS.inspector, modules, '', execute, server)
+        t.equal(called.code, 0, called.output.slice(-2_000))
+        t.match(called.output, /"status": "succeeded"/)
+      }
+      const read = JSON.stringify(['--method', 'resources/list'])
+      t.match(await useClient(t, CLIENTS.inspector, modules, '', read, remote), {
+        code: 0,
+        output: /"uri": "executor:\/\/executions\/[0-9a-f-]{36}"/,
+      })
     })
   })
 })

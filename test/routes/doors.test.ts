@@ -4,9 +4,11 @@ import { Agent, request, type IncomingMessage } from 'node:http'
 import { once } from 'node:events'
 import t from 'tap'
 import { WebSocket } from 'ws'
+import type * as z from 'zod'
 import type { Scope } from '../../src/protocol/caller.js'
 import { OPERATIONS, RPC_METHODS, type Operation } from '../../src/protocol/operations.js'
 import { SCOPES } from '../../src/protocol/tokens.js'
+import { TOOLS } from '../../src/protocol/tools.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
 import { until } from '../support/processes.js'
 import { openRest, TOKENS, upgrade } from './scene.js'
@@ -35,6 +37,10 @@ const routes: Route[] = Object.values<Operation>(OPERATIONS).flatMap((operation)
     operation,
   })),
 )
+
+/** Not in the document: each of its tools asks for the scope of its own operation, below. */
+const MCP = { name: 'POST /mcp', method: 'POST', path: '/mcp' }
+const doors: ReadonlyArray<Omit<Route, 'operation'> & { readonly operation?: Operation }> = [...routes, MCP]
 
 /** Whose is what an id in a path names: how to name what is another token's, and what is then answered. */
 const OWNERS: Readonly<
@@ -94,7 +100,7 @@ function needed({ rpc }: Operation): Record<string, unknown> {
 const NEEDS = [{}, { maxBudgetTokens: 1 }, { text: 'x' }, { decision: 'deny' }]
 
 /** Past the door, but no further: a body that nothing can read is refused before anything is done. */
-const knock = (route: Route, headers: Record<string, string>) =>
+const knock = (route: Pick<Route, 'method' | 'path'>, headers: Record<string, string>) =>
   route.method === 'GET'
     ? ask({ ...route, path: fill(route.path, own) }, headers)
     : ask({ ...route, path: fill(route.path, own) }, { ...headers, 'content-type': 'application/json' }, '{"a":')
@@ -125,16 +131,17 @@ const callersFrom = (host: string, origin: string | undefined): typeof CALLERS =
 
 /** What must come of it, by the table of operations alone. */
 function expected(
-  { path, operation: { scope, rest, forOneExecution } }: Route,
+  { path, operation }: (typeof doors)[number],
   host: string,
   origin: string | undefined,
   { scopes, isBound }: (typeof CALLERS)[number],
 ): string {
   if (host !== ownHost && !ANY_HOST.has(path)) return 'MISDIRECTED_REQUEST'
   if (origin === 'https://evil.example') return 'FORBIDDEN'
-  if (rest?.open) return 'open'
+  if (operation?.rest?.open) return 'open'
   if (!scopes) return 'UNAUTHENTICATED'
-  return scopes.includes(scope) && (!isBound || forOneExecution) ? 'open' : 'FORBIDDEN'
+  if (!operation) return 'open'
+  return scopes.includes(operation.scope) && (!isBound || operation.forOneExecution) ? 'open' : 'FORBIDDEN'
 }
 const DOORS = ['MISDIRECTED_REQUEST', 'UNAUTHENTICATED', 'FORBIDDEN']
 
@@ -151,7 +158,7 @@ void t.test('every route of the application is in the table', async (t) => {
 })
 
 void t.test('Host, Origin and scope, each with each, on every route', { timeout: 600_000 }, async (t) => {
-  for (const route of routes) {
+  for (const route of doors) {
     const wrong: string[] = []
     const asked = HOSTS.flatMap((host) =>
       ORIGINS.flatMap((origin) =>
@@ -266,6 +273,35 @@ void t.test('every method of the socket: scope and owner', async (t) => {
 
 const operationOf = (method: string): Operation =>
   Object.entries<Operation>(OPERATIONS).find(([name]) => name === method)?.[1] ?? OPERATIONS['health.get']
+
+void t.test('every tool of MCP: scope and owner', async (t) => {
+  const theirs = { executionId: foreign, approvalId: foreign }
+  for (const { who, token, scopes, isBound } of CALLERS) {
+    if (token === undefined || !scopes) continue
+    const wrong: string[] = []
+    await Promise.all(
+      Object.entries<{ operation: keyof typeof OPERATIONS; input: z.ZodType }>(TOOLS).map(async ([name, tool]) => {
+        const { scope, forOneExecution }: Operation = OPERATIONS[tool.operation]
+        const named = Object.fromEntries(Object.entries(theirs).filter(([field]) => field in shapeOf(tool.input)))
+        const need = NEEDS.find((each) => tool.input.safeParse({ ...named, ...each }).success)
+        const given = name === 'execute' ? { prompt: 'x', session: { resume: foreign } } : { ...named, ...need }
+        const answer = await call('POST', '/mcp', {
+          body: { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: given } },
+          headers: { authorization: `Bearer ${token}` },
+        })
+        const [, data = ''] = /^data: (.+)$/m.exec(answer.text) ?? []
+        const { isError, structuredContent: told } = JSON.parse(data).result
+        const isAllowed = (scopes.includes(scope) || scopes.includes('admin')) && (!isBound || forOneExecution)
+        const isForAll =
+          name === 'get_executor_status' || (tool.operation === 'approval.list' && scopes.includes('admin'))
+        const found = isError ? told.code : 'done'
+        const past = isForAll ? ['done'] : ['EXECUTION_NOT_FOUND', 'APPROVAL_NOT_FOUND', 'SESSION_NOT_FOUND']
+        if (!(isAllowed ? past : ['FORBIDDEN']).includes(found)) wrong.push(`${name}: ${found}`)
+      }),
+    )
+    t.same(wrong, [], who)
+  }
+})
 
 void t.test('the dialect of the original has nothing for a token of one execution', async (t) => {
   const socket = new WebSocket(`${base.replace('http', 'ws')}/ws/mcp`, ['cc-executor', `bearer.${watching}`])

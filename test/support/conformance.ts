@@ -8,7 +8,7 @@ import type { Answer, TestService } from './service.js'
 type Call = TestService['call']
 
 /** Paths that are deliberately not in the document. */
-const UNDESCRIBED = /^\/(?:docs|openapi\.json|ws)?(?:\/|$|\?)/
+const UNDESCRIBED = /^\/(?:docs|openapi\.json|ws|mcp)?(?:\/|$|\?)/
 
 /**
  * A `call` that also holds every answer against openapi.json: its status is declared, its body fits the schema,

@@ -70,6 +70,8 @@ export interface SubmitOptions {
   /** It waits for its turn in its session, instead of SESSION_BUSY. */
   readonly follows?: boolean | undefined
   readonly scheduled?: Scheduled | undefined
+  /** Its attachments were taken before, and the request names them by their digests. */
+  readonly contents?: Contents | undefined
 }
 
 /** What is fixed of an execution when it is accepted. */
@@ -78,13 +80,6 @@ interface PlannedRecord {
   readonly firstTask?: NewRecord | undefined
   /** The bytes of its attachments. */
   readonly contents: Contents
-}
-
-interface SubmitOptions {
-  /** It waits for its turn in its session, instead of SESSION_BUSY. */
-  readonly follows?: boolean
-  /** Its attachments were taken before, and the request names them by their digests. */
-  readonly contents?: Contents
 }
 
 /**

@@ -12,9 +12,22 @@ export interface Place {
   readonly modules: string
   /** The model's address. */
   readonly modelUrl: string
-  /** What the client starts as our server, and the variables that its configuration names for it. */
-  readonly server: { readonly command: string; readonly env: Record<string, string> }
+  readonly server: StartedServer | RemoteServer
 }
+
+/** What the client starts as our server, and the variables that its configuration names for it. */
+export interface StartedServer {
+  readonly command: string
+  readonly env: Record<string, string>
+}
+
+/** One that runs elsewhere: MCP over HTTP. */
+export interface RemoteServer {
+  readonly url: string
+  readonly token: string
+}
+
+const bearer = (token: string): { readonly Authorization: string } => ({ Authorization: `Bearer ${token}` })
 
 export interface PinnedClient {
   readonly name: string
@@ -62,7 +75,8 @@ const claude: PinnedClient = {
   packages: [`@anthropic-ai/claude-code-${PLATFORM}@2.1.332`],
   handsOn: EVERY_PROBE,
   async prepare({ home, modules, modelUrl, server }, prompt) {
-    await put(join(home, 'mcp.json'), { mcpServers: { 'cc-executor': server } })
+    const described = 'url' in server ? { type: 'http', url: server.url, headers: bearer(server.token) } : server
+    await put(join(home, 'mcp.json'), { mcpServers: { 'cc-executor': described } })
     return {
       file: join(modules, `@anthropic-ai/claude-code-${PLATFORM}/claude`),
       args: [
@@ -91,9 +105,15 @@ const codex: PinnedClient = {
   packages: ['@openai/codex@0.171.0'],
   handsOn: [],
   async prepare({ home, modules, modelUrl, server }, prompt) {
-    const env = Object.entries(server.env)
-      .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
-      .join(', ')
+    const described =
+      'url' in server
+        ? [`url = ${JSON.stringify(server.url)}`, 'bearer_token_env_var = "CC_EXECUTOR_TOKEN_FOR_CODEX"']
+        : [
+            `command = ${JSON.stringify(server.command)}`,
+            `env = { ${Object.entries(server.env)
+              .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
+              .join(', ')} }`,
+          ]
     await put(
       join(home, '.codex/config.toml'),
       `
@@ -107,14 +127,15 @@ name = "Stand-in"
 base_url = "${modelUrl}/v1"
 wire_api = "responses"
 [mcp_servers.cc-executor]
-command = ${JSON.stringify(server.command)}
-env = { ${env} }
+startup_timeout_sec = 90
+required = true
+${described.join('\n')}
 `,
     )
     return {
       file: join(modules, '.bin/codex'),
       args: ['exec', '--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox', prompt],
-      env: {},
+      env: { ...('url' in server && { CC_EXECUTOR_TOKEN_FOR_CODEX: server.token }) },
     }
   },
 }
@@ -124,8 +145,9 @@ const gemini: PinnedClient = {
   packages: ['@google/gemini-cli@0.61.0'],
   handsOn: ['CC_EXECUTOR_URL', 'XDG_DATA_HOME'],
   async prepare({ home, modules, modelUrl, server }, prompt) {
+    const described = 'url' in server ? { httpUrl: server.url, headers: bearer(server.token) } : server
     await put(join(home, '.gemini/settings.json'), {
-      mcpServers: { 'cc-executor': { ...server, trust: true } },
+      mcpServers: { 'cc-executor': { ...described, trust: true } },
       security: { auth: { selectedType: 'gemini-api-key' } },
       general: { enableAutoUpdate: false },
       privacy: { usageStatisticsEnabled: false },
@@ -144,6 +166,10 @@ const opencode: PinnedClient = {
   packages: [`opencode-${PLATFORM}@1.18.33`],
   handsOn: EVERY_PROBE,
   async prepare({ home, modules, modelUrl, server }, prompt) {
+    const described =
+      'url' in server
+        ? { type: 'remote', url: server.url, headers: bearer(server.token), oauth: false }
+        : { type: 'local', command: [server.command], environment: server.env }
     await put(join(home, '.config/opencode/opencode.json'), {
       autoupdate: false,
       share: 'disabled',
@@ -157,7 +183,7 @@ const opencode: PinnedClient = {
           models: { 'stand-in': { name: 'Stand-in' } },
         },
       },
-      mcp: { 'cc-executor': { type: 'local', command: [server.command], environment: server.env, enabled: true } },
+      mcp: { 'cc-executor': { ...described, enabled: true } },
     })
     return {
       file: join(modules, `opencode-${PLATFORM}/bin/opencode`),
@@ -173,12 +199,15 @@ const inspector: PinnedClient = {
   packages: ['@modelcontextprotocol/inspector@2.12.0', `node-${PLATFORM}@24.9.0`],
   handsOn: [],
   prepare({ modules, server }, prompt) {
-    const variables = Object.entries(server.env).flatMap(([name, value]) => ['-e', `${name}=${value}`])
+    const described =
+      'url' in server
+        ? [server.url, '--transport', 'http', '--header', `Authorization: ${bearer(server.token).Authorization}`]
+        : [server.command, ...Object.entries(server.env).flatMap(([name, value]) => ['-e', `${name}=${value}`])]
     const launcher = join(modules, '@modelcontextprotocol/inspector/clients/launcher/build/index.js')
     // Safe: written by the test as a list of texts.
     return Promise.resolve({
       file: join(modules, `node-${PLATFORM}/bin/node`),
-      args: [launcher, '--cli', server.command, ...variables, ...(JSON.parse(prompt) as string[])],
+      args: [launcher, '--cli', ...described, '--connect-timeout', '90000', ...(JSON.parse(prompt) as string[])],
       env: {},
     })
   },
