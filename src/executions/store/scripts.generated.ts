@@ -871,6 +871,7 @@ local function conclude(id, args)
   leaveQueue(id)
   leaveRest(id)
   if redis.call('HEXISTS', key('files', id), 'listing') == 0 then redis.call('DEL', key('files', id)) end
+  redis.call('DEL', key('attachments', id))
   settleSession(id, retentionMs)
   local reservation = reservationOf(id)
   if reservation then redis.call('PEXPIRE', reservation, math.max(IDEMPOTENCY_MS, retentionMs)) end
@@ -1030,11 +1031,25 @@ end`,
   if planned then settleMoments(planned) end
   if args.scheduleId then noteRun(args.scheduleId, id) end
 end`,
+  'include/keep-attachments': `local function keepAttachments(id, from)
+  local kept, aside = key('attachments', id), from and key('attachments', from)
+  if aside then
+    local fields = redis.call('HGETALL', aside)
+    for index = 1, #fields, 2 do
+      if redis.call('HSET', kept, fields[index], fields[index + 1]) == 1 then
+        redis.call('HINCRBY', kept, 'bytes', #fields[index + 1])
+      end
+    end
+    redis.call('DEL', aside)
+  end
+  redis.call('PERSIST', kept)
+end`,
   'create-list': `local args = cjson.decode(ARGV[1])
 local id, new, task = args.id, args.new, args.task
 local answer = admit(args, task.id, task)
 if answer then return answer end
 setAll(id, new.fields)
+if args.hasAttachments then keepAttachments(id) end
 redis.call('HSET', key('tasks', id), 0, task.id)
 setAll(task.id, task.fields)
 local position = queueNew(task.id, args.score, args.owner, task)
@@ -1130,6 +1145,7 @@ local function join() return session and joinSession(args.id, args.owner, sessio
 local answer = admit(args, args.id, args.new, join)
 if answer then return answer end
 redis.call('HSET', record(args.id), unpack(ARGV, 2))
+if args.hasAttachments then keepAttachments(args.id) end
 if get(args.id, 'follows') then
   redis.call('ZADD', root .. ':following', args.score, args.id)
   writeFirst(args.id, args.new.before .. 0 .. args.new.after)
@@ -1250,7 +1266,19 @@ for _, folder in ipairs(foldersAbove(name)) do
   if redis.call('HINCRBY', within, owner, -1) <= 0 then redis.call('HDEL', within, owner) end
 end
 return 1`,
-  'events/include/mark-message': `local function markMessage(id, kind, messageId, at, reason)
+  'events/include/owe-follow-up': `local OWED_MS = 2 * 24 * 60 * 60 * 1000
+local function oweFollowUp(id, number)
+  redis.call('ZADD', root .. ':owed', nowMs(), id .. ' ' .. number)
+  local message = cjson.decode(redis.call('HGET', key('messages', id), number))
+  if not message.attachments then return end
+  local kept, own = key('attachments', id), key('attachments', message.followUpId)
+  for _, each in ipairs(message.attachments) do
+    local bytes = each.sha256 and redis.call('HGET', kept, each.sha256)
+    if bytes then redis.call('HSET', own, each.sha256, bytes) end
+  end
+  redis.call('PEXPIRE', own, OWED_MS)
+end`,
+  'events/include/mark-message': `local function markMessage(id, kind, messageId, at, reason, sent)
   local messages = key('messages', id)
   local number = redis.call('HGET', messages, 'number:' .. messageId)
   if not number then return end
@@ -1261,7 +1289,12 @@ return 1`,
     end
   elseif redis.call('HSETNX', messages, 'state:' .. number, kind .. ' ' .. at .. ' ' .. (reason or '')) == 1 then
     redis.call('HINCRBY', messages, 'open', -1)
-    if kind == 'delivered' then redis.call('HDEL', messages, 'owed:' .. number) end
+    if kind == 'delivered' then
+      redis.call('HDEL', messages, 'owed:' .. number)
+      if sent then redis.call('HSET', messages, 'sent:' .. number, cjson.encode(sent)) end
+    elseif redis.call('HEXISTS', messages, 'owed:' .. number) == 1 then
+      oweFollowUp(id, number)
+    end
   end
 end`,
   'events/include/note-messages': `local function noteMessages(id)
@@ -1275,7 +1308,6 @@ end`,
   end
   redis.call('HSET', messages, 'noted', count)
 end`,
-  'include/owe-follow-up': `local function oweFollowUp(id, number) redis.call('ZADD', root .. ':owed', nowMs(), id .. ' ' .. number) end`,
   'drop-messages': `local EVENT = '"type":"message.dropped","at":"%s","attempt":%d,"data":{"messageId":"%s","reason":"%s"%s}}'
 exceedMemory()
 local args = cjson.decode(ARGV[1])
@@ -1292,7 +1324,6 @@ for number = 1, tonumber(redis.call('HGET', messages, 'count') or '0') do
     local messageId, owed = message.id, redis.call('HEXISTS', messages, 'owed:' .. number) == 1
     local following = owed and string.format(',"followUpId":"%s"', message.followUpId) or ''
     writeNext(id, string.format(EVENT, args.at, args.attempt, messageId, args.reason, following))
-    if owed then oweFollowUp(id, number) end
     markMessage(id, 'dropped', messageId, args.at, args.reason)
   end
 end
@@ -1404,6 +1435,9 @@ for band = 0, 2 do
   end
 end
 return {due, redis.call('ZCARD', root .. ':leases'), unpack(ids)}`,
+  'include/is-alone': `local function isAlone(band)
+  return redis.call('EXISTS', root .. ':owner-limits') == 0 and redis.call('ZCARD', turnsOf(band)) <= 1
+end`,
   'include/turn-of': `local function turnOf(id, score, owner)
   if not owner then score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner')) end
   local position = owner and positionOf(id, score, owner)
@@ -1418,16 +1452,23 @@ end`,
   'list': `local owner, newest, oldest, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local fields = {unpack(ARGV, 5)}
 local answer, size = {}, 0
+local alone = {}
+local function turnIn(id, score)
+  local band = bandOf(score)
+  if alone[band] == nil then alone[band] = isAlone(band) end
+  if not alone[band] then return turnOf(id, score, owner) end
+  local rank = redis.call('ZRANK', root .. ':waiting', id)
+  return rank and {rank + 1} or {}
+end
 local ids = redis.call('ZREVRANGEBYLEX', key('index', owner), newest, oldest, 'LIMIT', 0, count)
 for _, id in ipairs(ids) do
   local values = redis.call('HMGET', record(id), 'state', 'shortRequest', 'score', unpack(fields))
   local state = values[1]
   answer[size + 1], answer[size + 2] = id, lastSeq(id)
-  answer[size + 3] = state == 'queued' and turnOf(id, values[3], owner) or {}
+  answer[size + 3] = state == 'queued' and turnIn(id, values[3]) or {}
   answer[size + 4] = values[2] or (state and get(id, 'request'))
-  answer[size + 5] = state
-  for index = 1, #fields do answer[size + 5 + index] = values[3 + index] end
-  size = size + 5 + #fields
+  answer[size + 5] = values
+  size = size + 5
 end
 return answer`,
   'open-scheduled': `local schedule = ARGV[1]
@@ -1621,6 +1662,13 @@ local isClosed = isEnded(state) or closing == (redis.call('HGET', key('log', id)
 local fate = args.followUpId and 'follow_up' or isClosed and 'dropped ' .. args.at .. ' ended'
 if not fate and tonumber(open or '0') >= args.maxOpen then return {'full', args.maxOpen} end
 if fate and not args.followUpId then args.message = args.dropped end
+if args.attached and not fate then
+  local bytes = redis.call('HGET', key('attachments', id), 'bytes')
+  if tonumber(bytes or '0') + args.attached > args.maxAttached then return {'crowded', args.maxAttached} end
+  keepAttachments(id, args.messageId)
+elseif args.attached and args.owed then
+  keepAttachments(args.owedId, args.messageId)
+end
 local number = storeMessage(args, fate or nil)
 if args.owed then redis.call('HSET', messages, 'owed:' .. number, args.owed) end
 if isClosed then
@@ -1892,9 +1940,9 @@ export const SCRIPTS = {
     'schedules/include/plan-next', 'schedules/include/settle-moments', 'schedules/include/stands-at',
     'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
     'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
-    'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/limit-of',
-    'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'create-list',
+    'include/admit', 'include/keep-attachments', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'include/limit-of', 'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'create-list',
   ),
   ccCreate: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
@@ -1906,9 +1954,9 @@ export const SCRIPTS = {
     'include/admit', 'include/get', 'include/set', 'include/begin-deadline', 'include/enter-session',
     'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/latest-of', 'include/find-tail',
     'include/find-session', 'include/hosts-of', 'include/need-folders', 'include/wait-for', 'include/join-session',
-    'include/limit-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-clock',
-    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new',
-    'create',
+    'include/keep-attachments', 'include/limit-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
+    'include/queue-new', 'create',
   ),
   ccDecideApproval: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1928,10 +1976,10 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'disown',
   ),
   ccDropMessages: join(
-    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/mark-message',
-    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'events/include/note-messages',
-    'platform/include/exceed-memory', 'include/record', 'include/get', 'platform/include/now-ms', 'include/has-lease',
-    'include/is-active', 'include/is-resting', 'include/is-unheld', 'include/owe-follow-up', 'drop-messages',
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/now-ms',
+    'events/include/owe-follow-up', 'events/include/mark-message', 'events/include/last-seq', 'events/include/write',
+    'events/include/write-next', 'events/include/note-messages', 'platform/include/exceed-memory', 'include/record',
+    'include/get', 'include/has-lease', 'include/is-active', 'include/is-resting', 'include/is-unheld', 'drop-messages',
   ),
   ccEnter: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1964,9 +2012,9 @@ export const SCRIPTS = {
     'include/limit-of', 'include/may-run', 'list-due',
   ),
   ccList: join(
-    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'include/record', 'include/get',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/limit-of', 'include/turn-keys', 'include/position-of',
-    'include/turn-of', 'list',
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/record', 'include/get', 'include/turn-keys', 'include/is-alone', 'include/limit-of',
+    'include/position-of', 'include/turn-of', 'list',
   ),
   ccOpenScheduled: join(
     'platform/include/root', 'platform/include/key', 'schedules/include/stands-at', 'include/record', 'include/get',
@@ -2021,10 +2069,10 @@ export const SCRIPTS = {
   ),
   ccSendMessage: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
-    'events/include/write-next', 'events/include/note-messages', 'platform/include/need-memory',
-    'platform/include/now-ms', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/record', 'include/get',
-    'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/owe-follow-up', 'include/store-message',
-    'send-message',
+    'events/include/write-next', 'events/include/note-messages', 'platform/include/now-ms',
+    'events/include/owe-follow-up', 'platform/include/need-memory', 'tokens/include/is-made',
+    'tokens/include/is-withdrawn', 'include/record', 'include/get', 'include/is-active', 'constant/TRANSITIONS',
+    'include/is-ended', 'include/keep-attachments', 'include/store-message', 'send-message',
   ),
   ccSetBudget: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
