@@ -289,24 +289,26 @@ async function conclude(call, id) {
   return 0
 }
 
+async function cancel(call, accepted) {
+  try {
+    await call(`/executions/${await accepted}/cancel`, { method: 'POST', body: { reason: 'the job was cancelled' } })
+  } finally {
+    process.exit(130)
+  }
+}
+
 async function run() {
   const service = readService()
   const request = readRequest()
   const call = openService(service)
-  const { id } = JSON.parse(
-    await call('/execute', { method: 'POST', body: request, headers: { 'idempotency-key': randomUUID() } }),
-  )
+  const submitted = call('/execute', { method: 'POST', body: request, headers: { 'idempotency-key': randomUUID() } })
+  const accepted = submitted.then((text) => JSON.parse(text).id)
+  // A job that is cancelled takes its execution with it, one that is being submitted too; the runner kills what has not
+  // gone after some seconds.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void cancel(call, accepted))
+  const id = await accepted
   setOutput('execution-id', id)
   line(`execution ${id} at ${service.base}`)
-  // A job that is cancelled takes its execution with it; the runner kills what has not gone after some seconds.
-  for (const signal of ['SIGINT', 'SIGTERM'])
-    process.once(signal, () => {
-      const body = { reason: 'the job was cancelled' }
-      call(`/executions/${id}/cancel`, { method: 'POST', body }).then(
-        () => process.exit(130),
-        () => process.exit(130),
-      )
-    })
   await follow(call, id)
   return conclude(call, id)
 }
