@@ -344,7 +344,7 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
     scope: 'execute',
     cases: { '200 application/json': { make: admission } },
   },
-  'get /workspaces/admissions': plain('/workspaces/admissions', { scope: 'execute' }),
+  'get /workspaces/admissions': plain('/workspaces/admissions', { scope: 'execute', wrongQuery: 'limit=0' }),
   'delete /workspaces/admissions/{id}': {
     base: () => ({ path: '/workspaces/admissions/nothing' }),
     scope: 'execute',
