@@ -25,6 +25,7 @@ import { writeInlineFiles } from '../workspaces/write-inline-files.js'
 import { readApproved } from './earlier-approvals.js'
 import { beginEvidence } from './collect-evidence.js'
 import type { HeldClaim } from './held-claim.js'
+import { markKept } from './keep-call.js'
 import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
 import type { PreparedRun, Unstarted } from './prepared-run.js'
 import { readInstructions } from './project-instructions.js'
@@ -54,8 +55,9 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   if (opened.kind !== 'opened') return opened
   const { folders, workspace } = opened
   const run = withBudget(withTimeout(runOf(record), record), record, config)
-  const beginning = await planBeginning(record, run, { log, home: folders.home, store: services.store })
-  if (beginning.kind === 'impossible') return refused(beginning.outcome)
+  const planned = await planBeginning(record, run, { log, home: folders.home, store: services.store })
+  if (planned.kind === 'impossible') return refused(planned.outcome)
+  const beginning = await keepDecided(planned, folders)
   // It was accepted when the service had another model.
   const simulated = config.simulatorUrl !== undefined
   if (beginning.from !== undefined && record.simulated !== simulated)
@@ -66,8 +68,8 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   const go = await claim.hooks.beforeStart(record, workspace)
   if (go.kind === 'stopped') return { kind: 'stopped', folders }
   if (go.kind === 'refused') return refused(go.outcome)
-  const planned = await planCommand(claim, record, { claude: able.claude, run, beginning, sessionId, ...opened })
-  const reach = await openReach(claim, record, { level: able.level, folders, planned })
+  const command = await planCommand(claim, record, { claude: able.claude, run, beginning, sessionId, ...opened })
+  const reach = await openReach(claim, record, { level: able.level, folders, planned: command })
   if ('kind' in reach) return reach
   const prepared = { record, run, beginning, answerSchema, sessionId, folders, reach, command: reach.command }
   const mask = await maskOf(services, run)
@@ -92,6 +94,15 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
     evidence.close()
     return isScarce(error) ? { kind: 'scarce', folders, why: toErrorText(error) } : refused(toSpawnFailure(error))
   }
+}
+
+/** Has the CLI take up the call that was decided on; where the session has lost it, the prompt tells of it instead. */
+async function keepDecided(beginning: PossibleBeginning, { home }: RunFolders): Promise<PossibleBeginning> {
+  const { decided, sessionId = '', run } = beginning
+  if (!decided) return beginning
+  const { toolUseId } = decided.asked
+  const isMarked = await markKept({ home, sessionId, toolUseId, permissionMode: run.permissionMode })
+  return isMarked ? beginning : { ...beginning, decided: undefined }
 }
 
 interface OpenedFolders {
@@ -172,7 +183,7 @@ async function planCommand(
     childEnv: config.childEnv,
     defaultPermissionMode: config.permissionMode,
     defaultOnPermissionNeeded: config.onPermissionNeeded,
-    approved: approvalCount > 0 ? await readApproved(store, id) : undefined,
+    approved: approvalCount > 0 ? await readApproved(store, id, beginning.decided) : undefined,
     extraAllowedTools: config.allowedTools,
     trustWorkspaces: config.trustWorkspaces,
     mcpTimeoutSeconds: config.mcpTimeoutSeconds,

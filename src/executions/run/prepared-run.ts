@@ -9,7 +9,8 @@ import type { ExecutionRecord } from '../records/execution-record.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import type { LeftBehind } from './keep-files.js'
 import type { PossibleBeginning } from './plan-continuation.js'
-import type { AttemptReport, RunAttempt } from './run-attempt.js'
+import type { AttemptReport } from './attempt-options.js'
+import type { RunAttempt } from './run-attempt.js'
 import type { RunSandbox } from './run-sandbox.js'
 
 /** A CLI that stands ready and has not been let go. */

@@ -7,8 +7,9 @@ import type { HeldClaim } from './held-claim.js'
 import { keepFiles } from './keep-files.js'
 import { maskTranscripts } from './mask-transcripts.js'
 import type { RetryPlan } from '../conclude/plan-retry.js'
+import { settleParked } from '../conclude/settle-parked.js'
 import { planAtLimit, planNextAttempt, type NextAttempt } from './plan-next-attempt.js'
-import type { AttemptReport } from './run-attempt.js'
+import type { AttemptReport } from './attempt-options.js'
 import type { RunReport } from './run-report.js'
 import type { StartedAttempt } from './start-attempt.js'
 
@@ -56,9 +57,16 @@ async function continueLater(
   for (let current = plan; ;) {
     const what = current.parked ? 'it is parked' : 'another attempt follows'
     const answer = await retryClaim(claim, { ...options, plan: current }, `${what}: ${current.reason}`)
+    // Who decided before it was parked could not continue it.
+    if (current.parked?.reason === 'approval') await settleIfDecided(claim, current.parked.approvalId)
     if (answer.kind !== 'moved') return answer
     current = (await planAtLimit(claim, record, run, { outcome, usage })) ?? plan
   }
+}
+
+async function settleIfDecided({ services, executionId }: HeldClaim, approvalId = ''): Promise<void> {
+  const [approval] = await services.store.getApprovals([approvalId])
+  if (approval && approval.status !== 'pending') await settleParked(services, executionId)
 }
 
 /** What the run did is held against what it says, and the operator's hooks run; not on a worker that must go. */

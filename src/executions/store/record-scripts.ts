@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { openScripts, type RunScript } from '../../platform/redis-scripts.js'
 import type { Priority } from '../../protocol/execute-request.js'
 import type { NewRecordArguments } from './new-record.js'
-import type { PeopleScripts } from './people-scripts.js'
+import type { GoingOn, PeopleScripts } from './people-scripts.js'
 import { SCRIPTS } from './scripts.generated.js'
 import type { CredentialOffer, SessionRefusal, WantedSession } from './transitions.js'
 
@@ -87,12 +87,6 @@ export type RetryReply =
 export type GoOnReply =
   ['unparked', claim: Count, Priority] | ['refused', State] | ['over', unit: string, ...amounts: string[]]
 export type SetBudgetReply = GoOnReply | ['changed'] | ['moved']
-
-interface GoingOn {
-  readonly fields: Record<string, string | undefined>
-  readonly event: string
-  readonly queueDeadline: Timestamp | undefined
-}
 
 /** One value after the other of each row. */
 export type ListReply = ReadonlyArray<Text | number | PositionReply | null>
@@ -181,7 +175,14 @@ export interface RecordScripts extends PeopleScripts {
     queueDeadline: Timestamp | undefined
     closing: readonly ClosingEvent[]
     parked:
-      | { reason: string; until: Timestamp; notBefore: Timestamp | undefined; budgetRevision: string | undefined }
+      | {
+          reason: string
+          until: Timestamp
+          notBefore: Timestamp | undefined
+          budgetRevision: string | undefined
+          approval: string | undefined
+          attempt: number
+        }
       | undefined
   }): RetryReply
   ccGoOn(
@@ -189,6 +190,7 @@ export interface RecordScripts extends PeopleScripts {
       id: string
       state: string
       claim: string
+      events: readonly string[]
       wantedBudget: string | undefined
       nextDay: Timestamp | undefined
     },
