@@ -74,7 +74,9 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   const prepared = { record, run, beginning, answerSchema, sessionId, folders, reach, command: reach.command }
   const mask = await maskOf(services, run)
   // Before there is a process: its warden is heard from only later.
-  const evidence = await beginEvidence(folders, workspace, config)
+  const evidence = await beginEvidence(record, folders, workspace, config)
+  // Of a worker that dies nothing else is left.
+  if (run.onWorkerLost === 'continue') await evidence.keep().catch(() => undefined)
   const leaveGate = await enterGate(services.startGate)
   try {
     const child = await spawnClaude(reach.command, {

@@ -63,6 +63,10 @@ export interface VerifyOptions {
 /** A run that is about to begin, as its workspace stands before it. */
 export interface Evidence {
   verify(options: VerifyOptions): Promise<{ outcome: Outcome; files: WorkspaceEvidence }>
+  /** For attempts that follow, on whichever worker. */
+  keep(): Promise<void>
+  /** No attempt follows. */
+  forget(): Promise<void>
   /** Lets go of what was kept of the time before. */
   close(): void
 }

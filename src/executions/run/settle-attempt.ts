@@ -25,13 +25,18 @@ export async function settleAttempt(
   const usage = addUsage(claim.earlierUsage, report.usage)
   const next = await planNextAttempt(claim, prepared, report)
   const { outcome } = next
+  // Without it the receipt says that it knows of the last attempt only.
+  if (next.plan)
+    await prepared.evidence
+      .keep()
+      .catch((err: unknown) => claim.services.logger.warn({ executionId: claim.executionId, err }, 'the workspace as it was before the run was not kept'))
   const verified = next.plan ? undefined : await verifyRun(claim, started, report, { outcome, usage })
   await journal.close()
   // Before others begin: the next attempt has the same folders, and whoever is told of the end may look at them.
   await clearTemporary(prepared.folders).catch(() => undefined)
   if (next.plan) return continueLater(claim, started, report, { ...next, plan: next.plan, usage })
   const ended = verified ?? { outcome }
-  return concludeClaim(
+  const concluded = await concludeClaim(
     claim,
     {
       ...ended,
@@ -42,6 +47,9 @@ export async function settleAttempt(
     },
     prepared.mask,
   )
+  // The sweep removes it where this worker dies before.
+  await prepared.evidence.forget().catch(() => undefined)
+  return concluded
 }
 
 /** Sends it back to the queue, or parks it: a change of its limits that came meanwhile is another plan. */
