@@ -7,7 +7,9 @@ import { readBefore, writeBefore } from '../../src/files/kept-before.js'
 import { DEFAULT_LIMITS, takeManifest } from '../../src/verification/manifest.js'
 
 void t.test('it is read as it was written, texts included, and in place of an older one', async (t) => {
-  const root = t.testdir({ workspace: { 'a.txt': 'old text', 'b.bin': Buffer.from([0, 1, 2]), deep: { 'c.md': '# c' } } })
+  const root = t.testdir({
+    workspace: { 'a.txt': 'old text', 'b.bin': Buffer.from([0, 1, 2]), deep: { 'c.md': '# c' } },
+  })
   const folder = join(root, 'sessions/id/before')
   const limits = { ...DEFAULT_LIMITS, ignored: [] }
   const contents = new BeforeContents(root)
@@ -17,14 +19,18 @@ void t.test('it is read as it was written, texts included, and in place of an ol
   await writeBefore(folder, before)
   t.same((await readdir(folder)).sort(), ['contents', 'manifest'])
   const read = await readBefore(folder)
-  t.same(read?.manifest, manifest)
+  t.same(read?.manifest, JSON.parse(JSON.stringify(manifest)))
   t.same(read?.head, before.head)
   t.equal(String(read?.contents?.read('a.txt')), 'old text')
   t.equal(String(read?.contents?.read('deep/c.md')), '# c')
   t.equal(read?.contents?.read('b.bin'), undefined)
   contents.close()
   read?.contents?.close()
-  await writeBefore(folder, { manifest: { entries: [], hashedBytes: 0, begunAt: 1 }, head: undefined, contents: undefined })
+  await writeBefore(folder, {
+    manifest: { entries: [], hashedBytes: 0, begunAt: 1 },
+    head: undefined,
+    contents: undefined,
+  })
   t.match(await readBefore(folder), { manifest: { entries: [] }, head: undefined, contents: undefined })
 })
 

@@ -29,7 +29,12 @@ export async function settleAttempt(
   if (next.plan)
     await prepared.evidence
       .keep()
-      .catch((err: unknown) => claim.services.logger.warn({ executionId: claim.executionId, err }, 'the workspace as it was before the run was not kept'))
+      .catch((err: unknown) =>
+        claim.services.logger.warn(
+          { executionId: claim.executionId, err },
+          'the workspace as it was before the run was not kept',
+        ),
+      )
   const verified = next.plan ? undefined : await verifyRun(claim, started, report, { outcome, usage })
   await journal.close()
   // Before others begin: the next attempt has the same folders, and whoever is told of the end may look at them.

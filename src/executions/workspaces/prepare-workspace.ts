@@ -185,7 +185,9 @@ export async function clearTemporary({ temporary, input }: Pick<RunFolders, 'tem
 /** Whether there is something that the end of a run clears: its worker was killed, or it runs now. */
 export async function hasTemporary(executionId: string, roots: Pick<Roots, 'dataDir'>): Promise<boolean> {
   const found = await Promise.all(
-    [temporaryOf, inputOf, beforeOf].map((toPath) => toPath(executionId, roots)).map((path) => lstat(path).catch(() => undefined)),
+    [temporaryOf, inputOf, beforeOf]
+      .map((toPath) => toPath(executionId, roots))
+      .map((path) => lstat(path).catch(() => undefined)),
   )
   return found.some((stats) => stats !== undefined)
 }
