@@ -235,7 +235,7 @@ for (const { name, env } of listClaudeVersions())
           },
         }
         const first = await submit([agent, { text: 'and' }, bash('echo own >> marks'), READ_BACK])
-        const { id: approval, tool } = await asked(first.id)
+        const { id: approval, tool } = await asked(first.id).catch(async (e) => { console.error(JSON.stringify((await service.events(first.id)).map(({type, data}) => [type, JSON.stringify(data).slice(0,300)]), null, 1)); throw e })
         t.equal(tool, 'Bash')
         t.match(await held(approval), /subagent/)
         const second = await submit([agent, READ_BACK])
