@@ -223,35 +223,33 @@ for (const { name, env } of listClaudeVersions())
     if (!isWholeRange) return
     t.jobs = 1
 
-    await t.test(
-      'a call of a subagent is held; where too many are, the oldest is given up and kept later',
-      async (t) => {
-        const agent = {
+    await t.test('a call of a subagent is held; where too many are, the oldest is given up', async (t) => {
+      const first = await submit([bash('echo one >> marks'), bash('echo two >> marks'), READ_BACK])
+      const { id: given } = await asked(first.id)
+      t.match(await held(given), /Other calls/)
+      const second = await submit([
+        {
           tool: 'Agent',
           input: {
             description: 'a helper',
-            prompt: scripted(bash('echo sub >> marks'), READ_BACK),
+            prompt: scripted(bash('echo sub >> marks'), { text: 'helped' }),
             subagent_type: 'general-purpose',
           },
-        }
-        const first = await submit([agent, { text: 'and' }, bash('echo own >> marks'), READ_BACK])
-        const { id: approval, tool } = await asked(first.id).catch(async (e) => { console.error(JSON.stringify((await service.events(first.id)).map(({type, data}) => [type, JSON.stringify(data).slice(0,300)]), null, 1)); throw e })
-        t.equal(tool, 'Bash')
-        t.match(await held(approval), /subagent/)
-        const second = await submit([agent, READ_BACK])
-        const { id: other } = await asked(second.id)
-        t.match(await held(other), /subagent/)
-        await until(async () => (await getApproval(approval)).status === 'withdrawn', 'the older one is given up')
-        t.match(await look(second.id), { status: 'running', waitingFor: 'approval' })
-        await service.until(first.id, 'execution.parked')
-        t.equal((await decide((await asked(first.id, 2)).id, { decision: 'allow' })).status, 200)
-        t.equal((await decide(other, { decision: 'allow' })).status, 200)
-        for (const { id } of [first, second]) t.match(await service.finished(id), { status: 'succeeded' })
-        t.same([await marksOf(first.id), await marksOf(second.id)], ['own\n', 'sub\n'])
-        const said = service.simulator.requests.flatMap((request) => request.said ?? []).join()
-        t.match(said, /Make it again later, in the main conversation/)
-      },
-    )
+        },
+        { text: 'end' },
+      ])
+      const { id: approval } = await asked(second.id)
+      t.match(await held(approval), /subagent/)
+      await until(async () => (await getApproval(given)).status === 'withdrawn', 'the older one is given up')
+      t.match(await look(second.id), { status: 'running', waitingFor: 'approval' })
+      await service.until(first.id, 'execution.parked')
+      t.equal((await decide((await asked(first.id, 2)).id, { decision: 'allow' })).status, 200)
+      t.equal((await decide(approval, { decision: 'allow' })).status, 200)
+      for (const { id } of [first, second]) t.match(await service.finished(id), { status: 'succeeded' })
+      t.same([await marksOf(first.id), await marksOf(second.id)], ['two\n', 'sub\n'])
+      const said = service.simulator.requests.flatMap((request) => request.said ?? []).join()
+      t.match(said, /Make it again later, in the main conversation/)
+    })
 
     await t.test('a paused run stays so; a worker that is stopped parks what it holds', async (t) => {
       const { id } = await submit([bash('echo one >> marks'), READ_BACK], { approvalHoldSeconds: 3 })
