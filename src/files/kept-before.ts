@@ -39,8 +39,8 @@ async function writeFile(path: string, bytes: Buffer): Promise<void> {
 }
 
 /**
- * Keeps it for the attempts that follow. One folder with the texts and, written last and renamed, the manifest, deflated:
- * about 40 bytes for each entry, of at most 200,000; the texts are at most 64 MiB (BeforeContents).
+ * Keeps it for the attempts that follow. One folder with the texts and, written last and renamed, the manifest,
+ * deflated: about 40 bytes for each entry, of at most 200,000; the texts are at most 64 MiB (BeforeContents).
  */
 export async function writeBefore(folder: string, { manifest, head, contents }: Before): Promise<void> {
   await rm(folder, { recursive: true, force: true })

@@ -217,6 +217,7 @@ export async function call<Answer>(
 export async function runToEnd(service: Service, prompt: string, more: object = {}): Promise<string> {
   const body = { prompt, ...more }
   const answer = await call<{ id: string; status: string }>(service, '/execute', body, { prefer: 'wait=60' })
-  if (answer.status !== 'succeeded') throw new Error(`a run of ${service.checkout.title} ended as ${answer.status}`)
+  if (answer.status !== 'succeeded')
+    throw new Error(`a run of ${service.checkout.title} ended as ${answer.status}`, { cause: answer })
   return answer.id
 }

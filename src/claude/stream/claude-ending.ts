@@ -9,7 +9,7 @@ const TERMINATE_MS = 3_000
 
 /**
  * `gently` keeps the session resumable, `at_once` kills. `keeping_the_call`: resumable with the call that waits for
- * permission, which an interrupt would refuse; SIGTERM leaves it as it is, and the CLI writes its transcript to the end.
+ * permission, which an interrupt would refuse; SIGTERM leaves it, and the CLI writes its transcript to the end.
  */
 export type StopUrgency = 'gently' | 'at_once' | 'keeping_the_call'
 

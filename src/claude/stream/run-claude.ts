@@ -18,7 +18,8 @@ export interface ClaudeRun {
   /** The user message, one line of stream-json input. */
   readonly firstLine: string
   /**
-   * Of a session that holds a call to be taken up: whether the CLI does so by itself. Then the first line is not written.
+   * Of a session that holds a call to be taken up: whether the CLI does so by itself. Then the first line is not
+   * written.
    */
   readonly takesUp?: ((over: AbortSignal) => Promise<boolean>) | undefined
   /** Written first of all. */

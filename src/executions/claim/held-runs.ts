@@ -1,4 +1,4 @@
-/** A run that waits for a decision beyond its hold, and keeps its slot because its call cannot be kept without a CLI. */
+/** A run that waits for a decision beyond its hold, and keeps its slot, as its call cannot be kept without a CLI. */
 export interface HeldRun {
   /** Its calls are denied, to be made again so that they can be kept. */
   giveUp(): void

@@ -214,7 +214,7 @@ export class AttemptApprovals {
   /** The CLI takes up the call for which the execution was parked. */
   async #repeat(request: PermissionRequest, record: ApprovalRecord): Promise<void> {
     await this.#options.journal.flushed()
-    if (!this.#isOver) this.#answer(request, record, notRun.ending)
+    if (!this.#isOver) this.#answer(request, record, notRun.unknown)
   }
 
   /** Nobody may give an answer whose record another holder goes by. */

@@ -49,6 +49,8 @@ export interface AttemptOptions {
   readonly owner: string
   /** The approval for which the execution was parked, and whose call the CLI takes up. */
   readonly decided: ApprovalRecord | undefined
+  /** An attempt before may have given the decision already: it is not given again. */
+  readonly isSpent: boolean
   /** False where the attempt before could not keep a call in the session. */
   readonly canKeep: boolean
   readonly sessionId: string

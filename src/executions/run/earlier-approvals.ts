@@ -40,6 +40,8 @@ export interface AskedCalls {
   readonly calls: readonly AskedCall[]
   /** The ids of those calls. */
   readonly ids: ReadonlySet<string>
+  /** One of them that was parked for, and that the attempt was to take up. */
+  readonly spent?: ApprovalRecord | undefined
   /** How many calls of the attempt cannot have run. */
   readonly neverRan: number
 }
@@ -90,6 +92,7 @@ export async function readAskedCalls(
       said: tellSaid(approval),
     })),
     ids: new Set(open.map(({ asked }) => asked.toolUseId)),
+    spent: open.findLast(({ parkedAt }) => parkedAt !== undefined && parkedAt < attempt),
     neverRan: open.filter(({ status }) => FATES[status] !== 'allowed').length,
   }
 }

@@ -30,10 +30,14 @@ export function stopTimers({ expiry, hold }: HeldCall): void {
 export const notRun = {
   denied: 'This tool call was denied by the person who was asked.',
   ending: 'The run is being ended; this call was not run.',
+  unknown:
+    'This call was allowed before, and the process that was to run it died: whether it ran is not known. Look before ' +
+    'you make it again.',
   tooDeep: 'The input of this call is nested too deeply to be shown to a person; it was not run.',
   crowded:
-    'This call was not run: nobody has decided on it yet, and it cannot wait any longer together with other calls, or ' +
-    'in a subagent. Make it again later, in the main conversation and as the only call of your reply; then it can wait.',
+    'This call was not run: nobody has decided on it yet, and it cannot wait any longer together with other calls, ' +
+    'or in a subagent. Make it again later, in the main conversation and as the only call of your reply; then it can ' +
+    'wait.',
   expired: (seconds: number): string =>
     `Nobody decided on this call within ${seconds} s, so it was not run. Continue without it, or say what is needed.`,
   full: (limit: number): string =>

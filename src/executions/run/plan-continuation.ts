@@ -32,6 +32,8 @@ export interface PossibleBeginning {
   readonly mark?: TranscriptMark
   /** The approval for which it was parked; the session holds its call, to be taken up instead of the prompt. */
   readonly decided?: ApprovalRecord | undefined
+  /** It may have been given already; the CLI may ask once more all the same. */
+  readonly isSpent?: boolean
   /** What that session had used until now. */
   readonly sessionSums?: ModelSums
   /** Of a resumed session: the user's lines that it knows. */
@@ -196,13 +198,15 @@ export async function planBeginning(
   ]
   const common = { firstMessage: history.nextMessage, firstEvents, earlier: history.earlier }
   if (!isResumed) return beginFresh(record, configDir, { run: rest, ...common })
-  const decided = record.approvalCount > 0 ? await findDecided(store, record) : undefined
+  const unspent = record.approvalCount > 0 ? await findDecided(store, record) : undefined
+  const decided = unspent ?? asked.spent
   return {
     kind: 'resume',
     sessionId,
     from: sessionId,
     sessionSums: transcript?.sums,
     decided,
+    isSpent: unspent === undefined,
     lines: transcript?.lines ?? new Set(),
     run: {
       ...rest,

@@ -100,8 +100,8 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
 
 /** Has the CLI take up the call that was decided on; where the session has lost it, the prompt tells of it instead. */
 async function keepDecided(beginning: PossibleBeginning, { home }: RunFolders): Promise<PossibleBeginning> {
-  const { decided, sessionId = '', run } = beginning
-  if (!decided) return beginning
+  const { decided, isSpent, sessionId = '', run } = beginning
+  if (!decided || isSpent === true) return beginning
   const { toolUseId } = decided.asked
   const isMarked = await markKept({ home, sessionId, toolUseId, permissionMode: run.permissionMode })
   return isMarked ? beginning : { ...beginning, decided: undefined }

@@ -58,7 +58,7 @@ export class RunAttempt {
     this.#clocks = new RunClocks(run, options.ranMs)
     this.#budgetChangesKnown = options.budgetChangesKnown
     const parts = { clocks: this.#clocks, stop: this.#stop }
-    this.#decision = options.decided && new StoredDecision(options.decided)
+    this.#decision = options.decided && new StoredDecision(options.decided, options.isSpent)
     const asking = {
       ...options,
       ...parts,
@@ -128,7 +128,7 @@ export class RunAttempt {
 
   async run(): Promise<AttemptReport> {
     const { child, command, translator, run, services, servers, desk } = this.#options
-    const decision = this.#decision
+    const decision = this.#options.isSpent ? undefined : this.#decision
     const { request, signal } = this.#stop
     const clocks = this.#clocks
     const limits = new LimitWatch(child, services.config.sandbox.limits, this.#note)

@@ -60,6 +60,7 @@ export async function startAttempt(
     owner: record.owner,
     ranMs: record.ranMs,
     decided: beginning.decided,
+    isSpent: beginning.isSpent === true,
     canKeep: record.retryReason !== 'TOOL_DEFERRED',
     sessionId: prepared.sessionId,
     budgetChangesKnown: record.budgetChanges?.length ?? 0,

@@ -13,16 +13,19 @@ const TAKE_UP_MS = 120_000
 /** The decision for which an execution was parked, until the CLI that takes up the call has asked for it. */
 export class StoredDecision {
   readonly #record: ApprovalRecord
+  readonly #isSpent: boolean
   #isTakenUp = false
   #onTakenUp: (() => void) | undefined
 
-  constructor(record: ApprovalRecord) {
+  /** `isSpent`: an attempt before this one may have given it. */
+  constructor(record: ApprovalRecord, isSpent = false) {
     this.#record = record
+    this.#isSpent = isSpent
   }
 
   /** The CLI has not come to the call yet: nothing of it can have run. */
   get isUntouched(): boolean {
-    return !this.#isTakenUp
+    return !this.#isTakenUp && !this.#isSpent
   }
 
   get approvalId(): string {
@@ -34,6 +37,9 @@ export class StoredDecision {
     const { asked } = this.#record
     if (toolUseId !== asked.toolUseId) return undefined
     this.#note()
+    // Allowed once more it might run twice; a denial is the same again.
+    if (this.#isSpent && this.#record.status !== 'denied' && this.#record.status !== 'expired')
+      return { ...this.#record, status: 'withdrawn', decision: undefined }
     return digestInput(input) === asked.inputSha256 ? this.#record : undefined
   }
 

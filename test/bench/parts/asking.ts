@@ -11,6 +11,7 @@ import { startRecord } from '../../support/start-record.js'
 import { inTurn, pick, type Bench } from '../bench-context.js'
 import { runToEnd } from '../clients.js'
 import type { Row } from '../rows.js'
+import { findBinary } from './run.js'
 import { settle, withServices, type Service } from '../service.js'
 
 const RUNS = 21
@@ -47,7 +48,13 @@ async function runOnce(service: Service, more: object): Promise<Figures> {
 /** Cold against cold, in turn, each time after the other. */
 async function benchRuns(bench: Bench): Promise<Record<string, Figures[]>> {
   const simulator = await openSimulator()
-  const options = { env: { CC_EXECUTOR_SIMULATOR_URL: simulator.url, ANTHROPIC_API_KEY: undefined } }
+  const options = {
+    env: {
+      CC_EXECUTOR_CLAUDE_BIN: await findBinary(),
+      CC_EXECUTOR_SIMULATOR_URL: simulator.url,
+      ANTHROPIC_API_KEY: undefined,
+    },
+  }
   try {
     return await withServices(bench, options, async ([first]) => {
       const service = requireOne(first)

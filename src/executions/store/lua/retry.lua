@@ -2,8 +2,8 @@
 -- same of starting: its holder could not begin it. The event that tells of it is written in the same step, and nobody
 -- holds the fence any more.
 -- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline?
---   (ms), parked?: {reason, until, notBefore?, budgetRevision? (of the limits that it has met), approval? (that it waits
---   for), attempt}, closing? (of approvals, settle-approvals.lua)
+--   (ms), parked?: {reason, until, notBefore?, budgetRevision? (of the limits that it has met), approval? (that it
+--   waits for), attempt}, closing? (of approvals, settle-approvals.lua)
 -- Answers: retrying claim priority ready… (who may begin in its place, where it waits itself) | parked ready… |
 --   cancelled by reason | moved (its limits have been changed) | stale | alive | refused state
 -- Sent again: yes; the second time it is refused
