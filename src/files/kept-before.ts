@@ -1,4 +1,4 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -59,8 +59,7 @@ export async function writeBefore(folder: string, { manifest, head, contents }: 
 /** undefined: none was kept here, or it cannot be read. */
 export async function readBefore(folder: string): Promise<Before | undefined> {
   try {
-    const file = await open(join(folder, 'manifest'), 'r')
-    const packed = await file.readFile().finally(() => file.close())
+    const packed = await readFile(join(folder, 'manifest'))
     const lines = (await unpack(packed, { maxOutputLength: LIMIT_BYTES })).toString().split('\n')
     // Safe: `writeBefore` made each line of these types.
     const first = JSON.parse(lines[0] ?? '') as Head
