@@ -112,33 +112,36 @@ for (const { name, env } of listClaudeVersions())
       t.same([await marksOf(denied.id), await marksOf(changed.id)], ['', 'changed\n'])
     })
 
-    together('questions and plans are kept as well', async (t) => {
-      const options = [
-        { label: 'A', description: 'a' },
-        { label: 'B', description: 'b' },
-      ]
-      const questions = [{ question: 'Which?', header: 'W', options, multiSelect: false }]
-      const question = await submit([{ tool: 'AskUserQuestion', input: { questions } }, READ_BACK])
-      const plan = await submit(
-        [
-          { tool: 'ExitPlanMode', input: { plan: 'write it' } },
-          { text: 'now' },
-          write('planned.txt'),
-          { text: 'done' },
-        ],
-        { permissionMode: 'plan' },
-      )
-      await decided(question.id, { decision: 'answer', answers: [{ questionIndex: 0, labels: ['B'] }] })
-      await decided(plan.id, { decision: 'allow', permissionMode: 'acceptEdits' })
-      t.match((await service.finished(question.id)).outcome?.result, /"Which\?"="B"/)
-      t.match(await service.finished(plan.id), { status: 'succeeded' })
-      t.equal(existsSync(join(service.config.workspaceRoot, plan.id, 'planned.txt')), true, 'edits are accepted then')
-      const starts = (await service.events(plan.id)).filter(({ type }) => type === 'execution.started')
-      for (const { data } of starts as Array<{ data: { argv: string[] } }>)
-        t.ok(data.argv.includes('--permission-mode=plan') && !data.argv.join().includes('bypass'), 'never with bypass')
-    })
-
     if (isWholeRange) {
+      together('questions and plans are kept as well', async (t) => {
+        const options = [
+          { label: 'A', description: 'a' },
+          { label: 'B', description: 'b' },
+        ]
+        const questions = [{ question: 'Which?', header: 'W', options, multiSelect: false }]
+        const question = await submit([{ tool: 'AskUserQuestion', input: { questions } }, READ_BACK])
+        const plan = await submit(
+          [
+            { tool: 'ExitPlanMode', input: { plan: 'write it' } },
+            { text: 'now' },
+            write('planned.txt'),
+            { text: 'done' },
+          ],
+          { permissionMode: 'plan' },
+        )
+        await decided(question.id, { decision: 'answer', answers: [{ questionIndex: 0, labels: ['B'] }] })
+        await decided(plan.id, { decision: 'allow', permissionMode: 'acceptEdits' })
+        t.match((await service.finished(question.id)).outcome?.result, /"Which\?"="B"/)
+        t.match(await service.finished(plan.id), { status: 'succeeded' })
+        t.equal(existsSync(join(service.config.workspaceRoot, plan.id, 'planned.txt')), true, 'edits are accepted then')
+        const starts = (await service.events(plan.id)).filter(({ type }) => type === 'execution.started')
+        for (const { data } of starts as Array<{ data: { argv: string[] } }>)
+          t.ok(
+            data.argv.includes('--permission-mode=plan') && !data.argv.join().includes('bypass'),
+            'never with bypass',
+          )
+      })
+
       together('what a person allowed for the execution is asked about once', async (t) => {
         const { id } = await submit([bash('touch a'), { text: 'and' }, bash('touch a'), READ_BACK])
         await decided(id, { decision: 'allow', appliesTo: 'execution' })
