@@ -26,6 +26,7 @@ export const REQUEST_FLAGS = {
   'permission-mode': one,
   'on-permission-denied': one,
   'on-permission-needed': one,
+  'approval-hold': one,
   'approval-timeout': one,
   'on-approval-timeout': one,
   'mcp-config': one,
@@ -65,6 +66,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --on-permission-needed deny|ask
                                   ask: what needs a permission waits for a decision (cc-executor approvals); run returns
                                   with exit code 75, unless it asks itself (--ask)
+  --approval-hold SECONDS         how long a worker waits for a decision before the run is parked
   --approval-timeout SECONDS, --on-approval-timeout deny|fail
   --mcp-config JSON               {"mcpServers":{"NAME":{"type":"http","url":"…"}}}
   --mcp-required all|NAME         servers that must be connected before the run starts (repeatable)
@@ -141,6 +143,7 @@ export const FIELDS: {
   'permission-mode': ['permissionMode'],
   'on-permission-denied': ['onPermissionDenied'],
   'on-permission-needed': ['onPermissionNeeded'],
+  'approval-hold': ['approvalHoldSeconds', parseNumber],
   'approval-timeout': ['approvalTimeoutSeconds', parseNumber],
   'on-approval-timeout': ['onApprovalTimeout'],
   'mcp-config': ['mcpServers', toMcpServers],

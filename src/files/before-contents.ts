@@ -1,10 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isText, PATCH_FILE_BYTES } from './patch.js'
 
 /** What is kept of a workspace before its run; what comes after has no patch. */
 const LIMIT_BYTES = 64 * 1024 * 1024
+
+/** Where each text lies: path, start, length. */
+export type Places = ReadonlyArray<readonly [path: string, start: number, length: number]>
+
+const COPY_BYTES = 1024 * 1024
 
 /**
  * The text files of a workspace as they were before its run, for patches. They lie in one file without a name,
@@ -21,6 +27,33 @@ export class BeforeContents {
   /** @param folder one that runs do not see */
   constructor(folder: string) {
     this.#folder = folder
+  }
+
+  /** What `copyTo` has written; it is only read. @throws where it cannot be opened */
+  static open(path: string, places: Places): BeforeContents {
+    const contents = new BeforeContents('')
+    contents.#descriptor = places.length === 0 ? undefined : openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    for (const [name, start, length] of places) contents.#places.set(name, { start, length })
+    return contents
+  }
+
+  /** Writes them under a name, for `open`. */
+  async copyTo(path: string): Promise<Places> {
+    const places = [...this.#places].map(([name, { start, length }]) => [name, start, length] as const)
+    if (this.#descriptor === undefined) return []
+    const file = await open(path, 'wx', 0o600)
+    try {
+      const piece = Buffer.alloc(COPY_BYTES)
+      for (let at = 0; at < this.#end && this.#descriptor !== undefined;) {
+        const count = readSync(this.#descriptor, piece, 0, COPY_BYTES, at)
+        if (count === 0) break
+        await file.write(piece, 0, count, at)
+        at += count
+      }
+    } finally {
+      await file.close()
+    }
+    return places
   }
 
   /** Called while a manifest is taken: with each file that was read at once. */

@@ -4,6 +4,7 @@ import { openExecutionWorker, type ExecutionWorker } from '../../workers/executi
 import { CredentialPool } from '../executions/claim/credential-pool.js'
 import type { RunServices } from '../executions/claim/run-services.js'
 import { sandboxLevelsOf } from '../executions/claim/sandbox-levels.js'
+import { HeldRuns } from '../executions/claim/held-runs.js'
 import { StartGate } from '../executions/claim/start-gate.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep/sweep-executions.js'
 import { sweepOwners } from '../executions/sweep/sweep-owners.js'
@@ -101,6 +102,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       hookLedger,
       mask,
       startGate: new StartGate(availableParallelism()),
+      heldRuns: new HeldRuns(config.maxHeld),
       live: new Map(),
     }
 

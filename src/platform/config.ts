@@ -123,6 +123,17 @@ export const VARIABLES = {
     '20',
     'approvals of one execution that may be pending at once; further calls are denied and may be made again',
   ],
+  CC_EXECUTOR_APPROVAL_HOLD_SECONDS: [
+    seconds(0, 7 * 24 * 60 * 60),
+    '60',
+    'how long a worker waits for a decision before a run that does not say is parked (approvalHoldSeconds)',
+  ],
+  CC_EXECUTOR_MAX_HELD: [
+    wholeNumber(1, 256),
+    undefined,
+    'runs of a worker that may wait beyond that time because they cannot be parked; unset: half of its concurrency. ' +
+      'Of more, the calls of the one that waits longest are denied and may be made again',
+  ],
   CC_EXECUTOR_ALLOWED_TOOLS: [list, '', 'tool rules added to every run'],
   CC_EXECUTOR_CHILD_ENV: [list, '', 'additional variables that a run may see'],
   CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS: [flag, 'false', 'allow permissionMode bypassPermissions'],
@@ -318,6 +329,8 @@ export interface Config {
   readonly permissionMode: z.output<typeof PermissionMode>
   readonly onPermissionNeeded: 'deny' | 'ask'
   readonly maxOpenApprovals: number
+  readonly approvalHoldSeconds: number
+  readonly maxHeld: number
   readonly allowedTools: readonly string[]
   readonly childEnv: readonly string[]
   readonly allowBypassPermissions: boolean
@@ -463,6 +476,8 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     permissionMode: values.CC_EXECUTOR_PERMISSION_MODE,
     onPermissionNeeded: values.CC_EXECUTOR_ON_PERMISSION_NEEDED,
     maxOpenApprovals: values.CC_EXECUTOR_MAX_OPEN_APPROVALS,
+    approvalHoldSeconds: values.CC_EXECUTOR_APPROVAL_HOLD_SECONDS,
+    maxHeld: values.CC_EXECUTOR_MAX_HELD ?? Math.max(1, Math.floor(values.CC_EXECUTOR_CONCURRENCY / 2)),
     allowedTools: values.CC_EXECUTOR_ALLOWED_TOOLS,
     childEnv: values.CC_EXECUTOR_CHILD_ENV,
     allowBypassPermissions: values.CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS,

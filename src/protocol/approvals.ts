@@ -59,6 +59,9 @@ export const Approval = z
       }),
     inputSha256: z.string().meta({ description: 'SHA-256 of the whole input as canonical JSON (RFC 8785).' }),
     reason: z.string().optional().meta({ description: 'Why the CLI asks, in its own words.' }),
+    heldBecause: z.string().optional().meta({
+      description: 'Its hold is over, and a worker still waits: why it cannot be parked.',
+    }),
     suggestions: z.array(z.string()).meta({
       description: 'What `appliesTo: "execution"` allows for the rest of the execution; empty: only this call.',
     }),

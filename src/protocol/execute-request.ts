@@ -350,6 +350,17 @@ const fields = {
         'denied, and Claude can ask questions and submit plans. Not with dontAsk. Default: ' +
         'CC_EXECUTOR_ON_PERMISSION_NEEDED.',
     }),
+  approvalHoldSeconds: z
+    .number()
+    .min(0)
+    .max(APPROVAL_TIMEOUT_LIMIT_SECONDS, `must not be more than ${APPROVAL_TIMEOUT_LIMIT_SECONDS}`)
+    .optional()
+    .meta({
+      description:
+        'How long a worker waits for a decision before the execution is parked as `waiting_approval`, where its call can ' +
+        'be kept without a worker (`heldBecause` of the approval says why not). Default: ' +
+        'CC_EXECUTOR_APPROVAL_HOLD_SECONDS.',
+    }),
   approvalTimeoutSeconds: z
     .number()
     .positive('must be more than 0')

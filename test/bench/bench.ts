@@ -19,6 +19,7 @@ import { benchQuickRuns } from './parts/quick-runs.js'
 import { benchReadBack } from './parts/read-back.js'
 import { benchRedisSize } from './parts/redis-size.js'
 import { benchRelay, KINDS } from './parts/relay.js'
+import { benchAsking } from './parts/asking.js'
 import { benchRun } from './parts/run.js'
 import { benchIdleWorkers, benchSeveral } from './parts/several.js'
 import { benchStarts } from './parts/starts.js'
@@ -48,6 +49,7 @@ const PARTS: Record<string, Part> = {
   'idle-workers': benchIdleWorkers,
   turns: benchTurns,
   run: benchRun,
+  asking: benchAsking,
   starts: benchStarts,
   evidence: benchEvidence,
   flood: benchFlood,

@@ -214,8 +214,10 @@ export async function call<Answer>(
 }
 
 /** A run to its end, by one request. @throws Error where it does not succeed */
-export async function runToEnd(service: Service, prompt: string): Promise<string> {
-  const answer = await call<{ id: string; status: string }>(service, '/execute', { prompt }, { prefer: 'wait=60' })
-  if (answer.status !== 'succeeded') throw new Error(`a run of ${service.checkout.title} ended as ${answer.status}`)
+export async function runToEnd(service: Service, prompt: string, more: object = {}): Promise<string> {
+  const body = { prompt, ...more }
+  const answer = await call<{ id: string; status: string }>(service, '/execute', body, { prefer: 'wait=60' })
+  if (answer.status !== 'succeeded')
+    throw new Error(`a run of ${service.checkout.title} ended as ${answer.status}`, { cause: answer })
   return answer.id
 }

@@ -1,6 +1,8 @@
 // Approvals in Redis, without a CLI: who decides first, what a dead worker leaves behind, and what is left of it.
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { createObservation } from '../../src/claude/stream/observation.js'
+import { HeldRuns } from '../../src/executions/claim/held-runs.js'
 import { continuationPrompt } from '../../src/claude/command/continuation-prompt.js'
 import { decideApproval } from '../../src/executions/control/decide-approval.js'
 import { listApprovals } from '../../src/executions/read/find-approvals.js'
@@ -74,7 +76,9 @@ async function running(more: { onWorkerLost?: 'continue'; owner?: string } = {})
   return { id, fence, ask }
 }
 const decide = (id: string, decision: ApprovalDecision, by = 'tester') =>
-  store.decideApproval(id, decision, digestDecision(decision), { id: by, name: by.toUpperCase() })
+  store
+    .decideApproval(id, decision, digestDecision(decision), { id: by, name: by.toUpperCase() })
+    .then(({ kind }) => kind)
 const statusOf = async (id: string) => (await store.getApprovals([id]))[0]?.status
 const lose = (id: string): Promise<unknown> => keys.zadd('{cc}:leases', 'XX', 1, id)
 async function sweep(): Promise<void> {
@@ -222,7 +226,7 @@ void t.test(
       () => undefined,
     )
     const approvals = new AttemptApprovals({
-      services: { store, config, logger: domain.logger },
+      services: { store, config, logger: domain.logger, heldRuns: new HeldRuns(1) },
       executionId: id,
       owner: 'tester',
       fence,
@@ -237,7 +241,10 @@ void t.test(
         write: async (events: ReadonlyArray<{ type: string }>) => void written.push(...events.map(({ type }) => type)),
         flushed: () => new Promise<void>((resolve) => journal.waits.push(resolve)),
       } as never,
-      observation: { deniedBy: new Map() },
+      observation: createObservation(),
+      decision: undefined,
+      canKeep: true,
+      isPaused: () => false,
       clocks: { pause: () => undefined, resume: () => undefined },
       stop,
       persist: (act) => act(),
@@ -269,7 +276,7 @@ void t.test(
     journal.waits[1]?.()
     // What follows of it is of this turn.
     await sleep(5)
-    await approvals.close()
+    await approvals.close(() => Promise.resolve(true))
     t.equal(answers.length, 1, 'another one may hold the claim by now')
   },
 )

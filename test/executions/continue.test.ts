@@ -167,6 +167,11 @@ void t.test('what a killed worker was at is continued where that was asked for a
       ({ prompt = '' }) => prompt.includes(tag) && prompt.includes('died in the middle of the task'),
     )
     t.match(told?.prompt ?? '', /do not repeat it/, 'the model is told what happened, and which call was open')
+    t.match(
+      (await service.call('GET', `/executions/${resumed.id}/receipt`)).body,
+      { files: { created: 1, changes: [{ path: 'marks', change: 'created' }], before: { incomplete: undefined } } },
+      'its files are those of both attempts',
+    )
   })
 
   await t.test(

@@ -5,7 +5,7 @@ import { unparkExecution } from '../../src/executions/conclude/unpark-execution.
 import { cancelExecution } from '../../src/executions/control/cancel-execution.js'
 import { changeBudget } from '../../src/executions/control/change-budget.js'
 import { sweepExecutions } from '../../src/executions/sweep/sweep-executions.js'
-import { settleParked } from '../../src/executions/sweep/settle-parked.js'
+import { settleParked } from '../../src/executions/conclude/settle-parked.js'
 import { openDomain } from '../../src/main/lifecycle/open-services.js'
 import { readConfig } from '../../src/platform/config.js'
 import { mintUuid } from '../../src/platform/mint-uuid.js'

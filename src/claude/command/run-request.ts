@@ -42,6 +42,8 @@ export interface RunRequest extends Pick<
   readonly onPermissionDenied: 'report' | 'fail'
   readonly onApprovalTimeout: 'deny' | 'fail'
   readonly approvalTimeoutSeconds: number
+  /** Absent: the operator's. */
+  readonly approvalHoldSeconds?: number | undefined
   /** How often an answer that does not match its schema is sent back. */
   readonly maxRepairs: number
   readonly onWorkerLost: 'fail' | 'continue'

@@ -7,8 +7,11 @@ import type { Observation } from './observation.js'
 const INTERRUPT_MS = 3_000
 const TERMINATE_MS = 3_000
 
-/** `gently` keeps the session resumable, `at_once` kills. */
-export type StopUrgency = 'gently' | 'at_once'
+/**
+ * `gently` keeps the session resumable, `at_once` kills. `keeping_the_call`: resumable with the call that waits for
+ * permission, which an interrupt would refuse; SIGTERM leaves it, and the CLI writes its transcript to the end.
+ */
+export type StopUrgency = 'gently' | 'at_once' | 'keeping_the_call'
 
 /** Why a CLI is ended that has given its result: it does not exit, or its background tasks end with the result. */
 export type EndAfterResult = 'hung' | 'with_tasks'
@@ -32,7 +35,7 @@ const answerOf = ({ lastResult, partialText, stopReason }: Observation): Partial
  * Ends a CLI from our side. The first call decides how; later ones change nothing.
  *
  *     running → interrupting   gently, in the middle of a turn: a control interrupt
- *     running → terminating    gently, between turns, where there is nothing to interrupt
+ *     running → terminating    gently, between turns, where there is nothing to interrupt; or keeping the call
  *     running → killing        at once
  *     interrupting → terminating → killing   it has not exited within INTERRUPT_MS, TERMINATE_MS
  */
@@ -89,10 +92,10 @@ export class ClaudeEnding {
     if (isBetweenTurns) this.#answer = answerOf(observation)
     this.#unfinishedTasks = observation.liveTasks
     onBegin()
-    if (urgency === 'gently') {
+    if (urgency !== 'at_once') {
       // A child that cannot be resumed gets neither interrupt nor SIGTERM, but SIGKILL.
       await child.resume().catch(() => undefined)
-      if (child.stdin.writable && !isBetweenTurns) {
+      if (child.stdin.writable && !isBetweenTurns && urgency === 'gently') {
         // What waits behind the turn would be run after the interrupt.
         child.stdin.write(
           `${inbox.takeBack()}${JSON.stringify({ type: 'control_request', request_id: 'stop', request: { subtype: 'interrupt' } })}\n`,

@@ -115,6 +115,8 @@ export interface Observation {
   /** What is told while the run goes on, subagents included; replaced by the exact sums at each `result`. */
   tokensSoFar: TokenSums
   readonly account: UsageAccount
+  /** The CLI has given its sums in the middle of a turn, and nothing has come since. */
+  isSummed?: boolean
   readonly notices: Notices
 }
 
@@ -148,11 +150,13 @@ export function createObservation(sessionSums?: ModelSums, earlier = NOTHING_EAR
 }
 
 export function observeLine(observation: Observation, line: Readonly<Record<string, unknown>>): void {
+  observation.isSummed = false
   observation.account.noteLine(line)
   updateTokens(observation)
 }
 
-function updateTokens(observation: Observation): void {
+/** After its account has changed. */
+export function updateTokens(observation: Observation): void {
   const { settled, open } = observation.account
   observation.tokensSoFar = {
     inputTokens: settled.inputTokens + open.inputTokens,
@@ -160,14 +164,6 @@ function updateTokens(observation: Observation): void {
     cacheReadTokens: settled.cacheReadTokens + open.cacheReadTokens,
     cacheCreationTokens: settled.cacheCreationTokens + open.cacheCreationTokens,
   }
-}
-
-/**
- * Whether the CLI has worked on something of which it has given no sum: the tokens are what the stream told, the
- * dollars what was last reported.
- */
-export function hasUnsummedUsage({ account, turnActive }: Observation): boolean {
-  return account.isIncomplete || turnActive || Object.values(account.open).some((tokens) => tokens > 0)
 }
 
 export function observeInit(observation: Observation, message: Record<string, unknown>): void {

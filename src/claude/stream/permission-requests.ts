@@ -10,6 +10,7 @@ export interface PermissionRequest {
   readonly kind: 'tool' | 'question' | 'plan'
   readonly toolUseId: string
   readonly tool: string
+  readonly isOfSubagent: boolean
   /** As it may be told: secrets are masked. */
   readonly input: Record<string, unknown>
   readonly inputShown: Record<string, unknown>
@@ -116,6 +117,7 @@ export function readPermissionRequest(
     kind,
     toolUseId: toText(request['tool_use_id']) ?? '',
     tool,
+    isOfSubagent: toText(request['agent_id']) !== undefined,
     input,
     isTooDeep,
     ...toShown(input),

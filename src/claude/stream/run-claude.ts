@@ -17,6 +17,11 @@ export interface ClaudeRun {
   readonly child: SupervisedProcess
   /** The user message, one line of stream-json input. */
   readonly firstLine: string
+  /**
+   * Of a session that holds a call to be taken up: whether the CLI does so by itself. Then the first line is not
+   * written.
+   */
+  readonly takesUp?: ((over: AbortSignal) => Promise<boolean>) | undefined
   /** Written first of all. */
   readonly setUpLine?: string | undefined
   readonly translator: Translator
@@ -119,8 +124,9 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
       if (stop.aborted) onStop()
       await Promise.race([run.beforeFirstLine(over.signal), exited])
     }
+    const isTakenUp = run.takesUp ? await Promise.race([run.takesUp(over.signal), exited.then(() => true)]) : false
     if (stdin.writable && !ending.hasBegun) {
-      stdin.write(run.firstLine)
+      if (!isTakenUp) stdin.write(run.firstLine)
       inbox.open((line) => phases.sendFurther(line))
     }
     if (stop.aborted) onStop()

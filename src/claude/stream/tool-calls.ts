@@ -30,6 +30,8 @@ function remember(ids: Set<string>, id: string): void {
 }
 
 export interface ToolCalls {
+  /** A call that an attempt before this one has told of, and that this one takes up. */
+  takeUp(call: ToolCall): void
   start(content: readonly Record<string, unknown>[], ofSubagent?: OfSubagent): NewEvent[]
   /** `meta` is the newer CLI's `tool_result_meta`. */
   finish(content: readonly Record<string, unknown>[], meta?: readonly Record<string, unknown>[]): NewEvent[]
@@ -117,6 +119,12 @@ export function createToolCalls(observation: Observation, now: () => number, hoo
   }
 
   return {
+    takeUp({ id, name, input }) {
+      started.add(id)
+      const description = shorten(`${name} ${toJson(input)}`, DESCRIPTION_SHOWN)
+      open.set(id, { id, name, input, startedAtMs: now(), ofSubagent: undefined, description })
+      count()
+    },
     start(content, ofSubagent) {
       if (ofSubagent !== undefined) forgetOfSubagent(ofSubagent)
       const events = content

@@ -21,11 +21,11 @@ import {
 import { noteSystemMessage } from './notices.js'
 import { observeStop } from './stop-reasons.js'
 import { createTextStream, textsOf } from './text-stream.js'
+import type { ToolCall } from './permission-denial.js'
 import { createToolCalls } from './tool-calls.js'
 import type { ModelSums } from './usage-account.js'
 
 export { coalesceDeltas } from './text-stream.js'
-export { hasUnsummedUsage } from './observation.js'
 export type { Observation } from './observation.js'
 
 export interface TranslatorOptions {
@@ -41,6 +41,8 @@ export interface TranslatorOptions {
   readonly mask?: SecretMask
   /** Of the attempts before this one. */
   readonly earlier?: Earlier | undefined
+  /** A call of the session that the CLI takes up before it says anything else. */
+  readonly takenUp?: ToolCall | undefined
   /** Gets the control protocol's messages; they become no events but those that it gives. */
   readonly onControl?: OnControl | undefined
   /** The CLI repeats a line that has this id; gives the events that follow. */
@@ -66,6 +68,7 @@ export function createTranslator({
   sessionSums,
   mask = NO_SECRETS,
   earlier,
+  takenUp,
   onControl,
   onReplay,
   now = () => performance.now(),
@@ -74,6 +77,7 @@ export function createTranslator({
   const stream = createTextStream(firstMessage)
   const hooks = createHookAnswers(observation)
   const calls = createToolCalls(observation, now, hooks)
+  if (takenUp) calls.takeUp(takenUp)
   const tasks = createBackgroundTasks(observation)
   const masked = createDeltaMask(mask)
   const deltas = (events: NewEvent[]) => (partialText ? events : [])

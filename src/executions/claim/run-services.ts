@@ -5,6 +5,7 @@ import type { Hooks } from '../../hooks/hooks-file.js'
 import type { CredentialPool } from './credential-pool.js'
 import type { SecretMask } from '../../platform/secret-mask.js'
 import type { DomainServices } from '../services.js'
+import type { HeldRuns } from './held-runs.js'
 import type { StartGate } from './start-gate.js'
 
 /** What a worker needs to run an execution. */
@@ -21,6 +22,7 @@ export interface RunServices extends DomainServices {
   readonly hooks: Hooks
   readonly hookLedger: HookLedger
   readonly startGate: StartGate
+  readonly heldRuns: HeldRuns
   /** Of the operator's secrets; a run has its own besides. */
   readonly mask: SecretMask
   /**

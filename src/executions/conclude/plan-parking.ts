@@ -47,3 +47,23 @@ export function planAtBudget(
     message: `The daily budget of its token is used up. It continues when the next day begins: ${notBefore.toISOString()}.`,
   }
 }
+
+/** A run that was ended with a call which its session keeps: parked until that is decided. */
+export const planAtApproval = (
+  { approvalId, until }: { readonly approvalId: string; readonly until: Date },
+  message: string,
+): RetryPlan => ({
+  reason: 'TOOL_DEFERRED',
+  message: `${message} It continues when somebody decides.`,
+  isSpared: true,
+  keepsClock: true,
+  parked: { reason: 'approval', until, approvalId },
+})
+
+/** The session has lost the call, and with it what was asked: the next attempt is told of it and makes it again. */
+export const planLostCall = (message: string): RetryPlan => ({
+  reason: 'TOOL_DEFERRED',
+  message: `${message} Its session has not kept it; the call is to be made again.`,
+  isSpared: true,
+  keepsClock: true,
+})

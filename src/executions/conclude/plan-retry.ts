@@ -1,7 +1,8 @@
 import type { Failure } from '../../claude/stream/classify-failure.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
-import type { Outcome, ParkReason, RetryReason } from '../../protocol/execution.js'
+import type { Outcome, RetryReason } from '../../protocol/execution.js'
 import type { NextReason } from '../records/execution-record.js'
+import type { Parked } from '../store/parked.js'
 
 /** The first wait; each further one is twice as long. */
 const BACKOFF_MS = 5_000
@@ -28,9 +29,9 @@ export interface RetryPlan {
   readonly notBefore?: Date
   /**
    * It is parked: the next one waits for a decision (`unparkExecution`), or for `notBefore`. `budgetRevision`: where it
-   * has met its limits, how many changes of them are known.
+   * has met its limits, how many changes of them are known. `approvalId`: what has to be decided.
    */
-  readonly parked?: { readonly reason: ParkReason; readonly until: Date; readonly budgetRevision?: number }
+  readonly parked?: Omit<Parked, 'notBefore'>
   /** The next attempt takes up the timeout of this one. */
   readonly keepsClock?: boolean
 }

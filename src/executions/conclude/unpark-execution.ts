@@ -1,4 +1,5 @@
 import { fromStore } from '../../platform/redis.js'
+import type { NewEvent } from '../../protocol/events.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { isParked } from '../records/execution-state.js'
 import type { WantedRest } from '../records/plan-rest.js'
@@ -12,6 +13,8 @@ export interface Unparking {
   readonly by: string
   /** What the next attempt is told of the decision; absent: only that the session continues. */
   readonly note?: string
+  /** Of what was decided, where the log does not tell it yet. */
+  readonly events?: readonly NewEvent[]
   /** Of one that had reserved nothing: what it may spend from now on. */
   readonly wantedBudget?: WantedRest
   /** Where the day has nothing left for it, it stays parked until then. */

@@ -84,7 +84,8 @@ export async function pauseExecution(
       throw new ExecutorError('ALREADY_FINISHED', { detail: `The execution has already finished: ${answer.state}.` })
     throw new ExecutorError('NOT_RUNNING', {
       detail: isParked(record.state)
-        ? `The execution is parked (${record.state}): it has no process to pause or resume.`
+        ? `The execution is parked (${record.state}): it waits for a decision and has no process to pause or resume. ` +
+          'It does not continue before that; a cancel ends it.'
         : 'The execution has not started yet; only a running one can be paused or resumed.',
     })
   }

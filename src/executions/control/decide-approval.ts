@@ -3,10 +3,23 @@ import type { Caller } from '../../protocol/caller.js'
 import { ExecutorError, toInvalidRequest, type FieldError } from '../../protocol/errors.js'
 import { fromStore } from '../../platform/redis.js'
 import { requireApproval } from '../read/find-approvals.js'
-import { digestDecision, toApproval, toClosedApproval, type ApprovalRecord } from '../records/approval-record.js'
+import { enqueueReady } from '../conclude/enqueue-ready.js'
+import { toQueueDeadline } from '../conclude/unpark-execution.js'
+import {
+  digestDecision,
+  toApproval,
+  toClosedApproval,
+  toDecidedEvent,
+  type ApprovalRecord,
+} from '../records/approval-record.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
+import { isParked, type ParkedState } from '../records/execution-state.js'
 import type { DomainServices } from '../services.js'
+import type { DecideApprovalAnswer, ParkedDecision } from '../store/approval-commands.js'
 import { notifyWorkers } from './notify-workers.js'
 
+/** How often a decision is tried again when its execution was parked, or continued, in between. */
+const TRIES = 5
 const KINDS = { tool: 'a tool call', question: 'questions', plan: 'a plan' } as const
 
 function findAnswerFaults(
@@ -71,8 +84,8 @@ function tellClosed(record: ApprovalRecord): ExecutorError {
 
 /**
  * The first decision counts; the same one of the same token again changes nothing. The worker that holds the call is
- * notified, and tells of it in the log.
- * @throws ExecutorError APPROVAL_NOT_FOUND, APPROVAL_CLOSED, INVALID_REQUEST
+ * notified, and tells of it in the log; one that is parked for it continues in the same step.
+ * @throws ExecutorError APPROVAL_NOT_FOUND, APPROVAL_CLOSED, INVALID_REQUEST, STORE_UNAVAILABLE
  */
 export async function decideApproval(
   services: DomainServices,
@@ -83,9 +96,37 @@ export async function decideApproval(
   const record = await requireApproval(services, id, caller)
   const faults = findFaults(decision, record, services)
   if (faults.length > 0) throw toInvalidRequest(faults)
-  const answer = await fromStore(services.store.decideApproval(id, decision, digestDecision(decision), caller))
-  if (answer !== 'missing') await notifyWorkers(services, record.executionId)
+  const answer = await decide(services, record, decision, caller)
+  if (answer.kind === 'unparked') await enqueueReady(services, answer.ready)
+  else if (answer.kind !== 'missing') await notifyWorkers(services, record.executionId)
   const after = await requireApproval(services, id, caller)
-  if (answer === 'closed' || answer === 'missing') throw tellClosed(after)
+  if (answer.kind === 'closed' || answer.kind === 'missing') throw tellClosed(after)
   return toApproval(after)
+}
+
+/** Its execution may be parked between a look at it and the decision, and continue. */
+async function decide(
+  services: DomainServices,
+  approval: ApprovalRecord,
+  decision: ApprovalDecision,
+  caller: Caller,
+): Promise<DecideApprovalAnswer> {
+  const { store } = services
+  const { id, executionId } = approval
+  for (let attempt = 0; attempt < TRIES; attempt += 1) {
+    const [execution] = await fromStore(store.getMany([executionId]))
+    const parked = execution && isParked(execution.state) ? await toParked(execution, execution.state) : undefined
+    const answer = await fromStore(store.decideApproval(id, decision, digestDecision(decision), caller, parked))
+    if (answer.kind !== 'moved') return answer
+  }
+  throw new ExecutorError('STORE_UNAVAILABLE', { detail: 'The execution kept changing; try again.' })
+
+  async function toParked(execution: ExecutionRecord, state: ParkedState): Promise<ParkedDecision> {
+    const at = new Date(await fromStore(store.now()))
+    return {
+      seen: { state, attempt: execution.attempt },
+      event: toDecidedEvent(id, decision, caller.name),
+      next: { by: caller.name, at, queueDeadline: toQueueDeadline(execution, at) },
+    }
+  }
 }

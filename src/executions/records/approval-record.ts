@@ -30,6 +30,10 @@ export interface ApprovalRecord {
   readonly decidedAt?: number
   readonly decidedBy?: string
   readonly decidedById?: string
+  /** Why a worker keeps its slot for it, though its hold is over. */
+  readonly heldBecause?: string
+  /** Its execution was parked for it: with this attempt, which has left the call in its session. */
+  readonly parkedAt?: number
 }
 
 const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
@@ -53,6 +57,7 @@ export function toApproval(record: ApprovalRecord): Approval {
     inputTruncated: asked.inputTruncated,
     inputSha256: asked.inputSha256,
     reason: asked.reason,
+    heldBecause: status === 'pending' ? record.heldBecause : undefined,
     suggestions: asked.suggestions,
     questions: asked.questions,
     requestedAt: toTime(requestedAt),
@@ -77,12 +82,14 @@ export function toClosingEvent({ id, status, decision, decidedBy = '' }: Approva
   if (status === 'pending') return undefined
   if (status === 'expired') return { type: 'approval.expired', data: { approvalId: id } }
   if (status === 'withdrawn' || !decision) return { type: 'approval.withdrawn', data: { approvalId: id } }
-  const { message, appliesTo = 'call' } = decision
-  return {
-    type: 'approval.decided',
-    data: { approvalId: id, decision: decision.decision, appliesTo, by: decidedBy, message },
-  }
+  return toDecidedEvent(id, decision, decidedBy)
 }
+
+export const toDecidedEvent = (
+  approvalId: string,
+  { decision, message, appliesTo = 'call' }: ApprovalDecision,
+  by: string,
+): NewEvent => ({ type: 'approval.decided', data: { approvalId, decision, appliesTo, by, message } })
 
 /** What of a decision reaches the model or its permissions, besides a changed input. */
 const toAnswer = ({ answers, message, permissionMode }: ApprovalDecision): object | undefined =>

@@ -1,5 +1,6 @@
 import type { RunRequest } from '../../claude/command/run-request.js'
-import { hasUnsummedUsage, type Observation, type Translator } from '../../claude/stream/translate-message.js'
+import { hasUnsummedUsage } from '../../claude/stream/observed-usage.js'
+import type { Observation, Translator } from '../../claude/stream/translate-message.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { Usage } from '../../protocol/execution.js'
 import type { PooledCredential } from '../claim/credential-pool.js'
@@ -78,7 +79,7 @@ export class AttemptOutput {
       ...(progress ? [{ type: 'progress' as const, data: progress }] : []),
     ])
     if (progress) onProgress(progress)
-    approvals?.proceed()
+    approvals?.proceed(events)
   }
 
   async #compareWithLimits({ openToolCalls, liveTasks }: Observation): Promise<void> {

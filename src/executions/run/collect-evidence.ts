@@ -11,8 +11,11 @@ import { readGitHead } from '../../verification/git-head.js'
 import { DEFAULT_LIMITS, takeManifest, type Manifest, type ManifestLimits } from '../../verification/manifest.js'
 import { runCheckCommand, type CheckCommandReport } from '../../verification/run-check-command.js'
 import { BeforeContents } from '../../files/before-contents.js'
+import { readBefore, writeBefore, type Before } from '../../files/kept-before.js'
+import { removeTree } from '../../platform/remove-tree.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
 import type { Evidence, VerifyOptions } from './prepared-run.js'
-import type { RunFolders } from '../workspaces/prepare-workspace.js'
+import { beforeOf, type RunFolders } from '../workspaces/prepare-workspace.js'
 import { isInside } from '../workspaces/workspace-name.js'
 import { listOwn, listProtected } from './run-sandbox.js'
 
@@ -21,20 +24,32 @@ const CHANGES_SHOWN = 200
 /** A command of the caller's gets what the run had, but nobody's credentials. */
 const CREDENTIALS = /^(?:ANTHROPIC|CLAUDE|AWS|GOOGLE|GCLOUD|CLOUDSDK|AZURE)_/
 
+/** An older version, or a worker with another data folder, made the attempts before. */
+const LATER = 'it was taken after an earlier attempt, whose own look at the workspace is not on this worker'
+
 type EvidenceConfig = Config
 
-/** Looks at the workspace; `verify` looks again after the run and holds what the run says against what was seen. */
+/**
+ * Looks at the workspace; `verify` looks again after the run and holds what the run says against what was seen. A
+ * further attempt goes by what the first one saw: what the run did is what all of them did.
+ */
 export async function beginEvidence(
+  { id, attempt }: Pick<ExecutionRecord, 'id' | 'attempt'>,
   folders: RunFolders,
   workspace: OpenFolder,
   config: EvidenceConfig,
 ): Promise<Evidence> {
   const limits: ManifestLimits = { ...DEFAULT_LIMITS, ignored: config.evidenceIgnored }
-  const contentsBefore = openContents(config)
-  const before = await takeManifest(workspace.address, limits, undefined, contentsBefore?.keep)
-  const headBefore = readGitHead(workspace.address)
+  const folder = beforeOf(id, config)
+  const kept = attempt === 0 ? undefined : await readBefore(folder)
+  const seen = kept ?? (await look(workspace, limits, config, attempt))
+  const { manifest: before, head: headBefore, contents: contentsBefore } = seen
   return {
     close: () => contentsBefore?.close(),
+    keep: async () => {
+      if (!kept) await writeBefore(folder, seen)
+    },
+    forget: () => removeTree(folder),
     async verify(options) {
       const after = await takeManifest(workspace.address, limits, before)
       const changes = compareManifests(before, after)
@@ -58,6 +73,21 @@ export async function beginEvidence(
       ]
       return { outcome: applyVerification(options, toVerification(checks)), files }
     },
+  }
+}
+
+async function look(
+  workspace: OpenFolder,
+  limits: ManifestLimits,
+  config: EvidenceConfig,
+  attempt: number,
+): Promise<Before> {
+  const contents = openContents(config)
+  const manifest = await takeManifest(workspace.address, limits, undefined, contents?.keep)
+  return {
+    manifest: attempt === 0 ? manifest : { ...manifest, incomplete: manifest.incomplete ?? LATER },
+    head: readGitHead(workspace.address),
+    contents,
   }
 }
 

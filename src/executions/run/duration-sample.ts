@@ -1,6 +1,6 @@
 import type { Outcome } from '../../protocol/execution.js'
 import type { PreparedRun } from './prepared-run.js'
-import type { AttemptReport } from './run-attempt.js'
+import type { AttemptReport } from './attempt-options.js'
 import type { DurationSample } from '../store/transitions.js'
 
 /**

@@ -153,7 +153,8 @@ export class HeldClaim {
     if (live.get(this.executionId) === this) live.delete(this.executionId)
   }
 
-  readonly #onStopping = (): void => this.#running?.end(stopCauses.workerStopped(String(this.context.signal.reason)))
+  readonly #onStopping = (): void =>
+    this.#running?.release(stopCauses.workerStopped(String(this.context.signal.reason)))
 
   #apply(requests: PendingRequests): void {
     this.#requests = requests

@@ -35,6 +35,10 @@ export class PauseSwitch {
     this.#options = options
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
   /** In order, one after the other: a resume must not overtake the pause before it. */
   request(pause: NonNullable<PendingRequests['pause']>): void {
     this.#changing = this.#changing.then(() => this.#set(pause)).catch(this.#options.onError)

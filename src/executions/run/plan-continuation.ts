@@ -9,9 +9,10 @@ import type { EventLog } from '../../events/event-log.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
 import { estimateCostUsd } from '../records/estimate-cost.js'
+import type { ApprovalRecord } from '../records/approval-record.js'
 import type { ExecutionRecord, NextReason } from '../records/execution-record.js'
 import { CLAUDE_FOLDER } from '../workspaces/renew-home.js'
-import { NOTHING_ASKED, readAskedCalls } from './earlier-approvals.js'
+import { findDecided, NOTHING_ASKED, readAskedCalls } from './earlier-approvals.js'
 import { findSource, readOwnTranscript } from './plan-resumption.js'
 import type { ExecutionReads } from '../store/execution-store.js'
 import { readSessionHistory, type SessionHistory } from '../read/read-session-history.js'
@@ -29,6 +30,10 @@ export interface PossibleBeginning {
   /** The session that this one goes on with or, where it is another, is a copy of. */
   readonly from?: string
   readonly mark?: TranscriptMark
+  /** The approval for which it was parked; the session holds its call, to be taken up instead of the prompt. */
+  readonly decided?: ApprovalRecord | undefined
+  /** It may have been given already; the CLI may ask once more all the same. */
+  readonly isSpent?: boolean
   /** What that session had used until now. */
   readonly sessionSums?: ModelSums
   /** Of a resumed session: the user's lines that it knows. */
@@ -44,6 +49,7 @@ const UNFINISHED: ReadonlySet<NextReason> = new Set([
   'WORKER_LOST',
   'WORKER_STOPPING',
   'BUDGET_EXCEEDED',
+  'TOOL_DEFERRED',
   'budget',
   'approval',
 ])
@@ -192,11 +198,15 @@ export async function planBeginning(
   ]
   const common = { firstMessage: history.nextMessage, firstEvents, earlier: history.earlier }
   if (!isResumed) return beginFresh(record, configDir, { run: rest, ...common })
+  const unspent = record.approvalCount > 0 ? await findDecided(store, record) : undefined
+  const decided = unspent ?? asked.spent
   return {
     kind: 'resume',
     sessionId,
     from: sessionId,
     sessionSums: transcript?.sums,
+    decided,
+    isSpent: unspent === undefined,
     lines: transcript?.lines ?? new Set(),
     run: {
       ...rest,
@@ -207,6 +217,7 @@ export async function planBeginning(
         note: record.unparkNote,
       }),
       literalPrompt: true,
+      onPermissionNeeded: decided ? 'ask' : rest.onPermissionNeeded,
     },
     ...common,
   }

@@ -9,11 +9,11 @@ import {
   type Attempts,
   type RetryPlan,
 } from '../conclude/plan-retry.js'
-import { planAtBudget } from '../conclude/plan-parking.js'
+import { planAtApproval, planAtBudget, planLostCall } from '../conclude/plan-parking.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import type { HeldClaim } from './held-claim.js'
 import type { PreparedRun } from './prepared-run.js'
-import type { AttemptReport } from './run-attempt.js'
+import type { AttemptReport } from './attempt-options.js'
 import type { OtherLogin } from './run-login.js'
 
 export interface NextAttempt {
@@ -33,6 +33,9 @@ type Failure = AttemptReport['failure']
  * Whether an attempt is followed by another one.
  *
  * | the attempt | is followed |
+ * | was ended with a call that waits for a decision, and its session keeps that | parked |
+ * | the same, and the session has lost it | at once, and is told of it |
+ * | ended before it came to the call for which it was parked | at once |
  * | ended because its worker stops | by another worker's, where the request says so |
  * | could not use its credential, which has been taken away or renewed since | at once |
  * | has met the limit of one of several credentials | at once, while another one is free |
@@ -43,7 +46,7 @@ type Failure = AttemptReport['failure']
 export async function planNextAttempt(
   claim: HeldClaim,
   { record, run, reach }: PreparedRun,
-  { outcome: ended, failure: seen, activeMs, usage }: AttemptReport,
+  { outcome: ended, failure: seen, activeMs, usage, left, untouched }: AttemptReport,
 ): Promise<NextAttempt> {
   const { services, credential } = claim
   const { code } = ended
@@ -65,6 +68,15 @@ export async function planNextAttempt(
     other.kind === 'unknown'
       ? [{ ...ended, code: 'CLAUDE_OVERLOADED', message: other.why, sandbox }, { kind: 'transient' }]
       : [{ ...ended, sandbox }, seen]
+  if (left && claim.leaving !== 'lost') {
+    const { message = '' } = outcome
+    return { outcome, attempts, plan: left === 'lost' ? planLostCall(message) : planAtApproval(left, message) }
+  }
+  if (outcome.code === 'WORKER_LOST' && claim.leaving === 'stopping' && untouched !== undefined) {
+    const now = new Date(await claim.persist(() => services.store.now()))
+    const plan = planAtApproval({ approvalId: untouched, until: now }, 'The worker was stopped.')
+    return { outcome, attempts, plan }
+  }
   if (outcome.code === 'WORKER_LOST' && claim.leaving === 'stopping') {
     const message = 'The worker was stopped; another one continues the session.'
     return { outcome, attempts, plan: planContinuation('WORKER_STOPPING', message, tries, run) }

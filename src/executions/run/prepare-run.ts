@@ -24,6 +24,7 @@ import { writeInlineFiles } from '../workspaces/write-inline-files.js'
 import { readApproved } from './earlier-approvals.js'
 import { beginEvidence } from './collect-evidence.js'
 import type { HeldClaim } from './held-claim.js'
+import { markKept } from './keep-call.js'
 import { openLoader, type LoadedAttachments } from './load-attachments.js'
 import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
 import type { PreparedRun, Unstarted } from './prepared-run.js'
@@ -62,8 +63,9 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   if (opened.kind !== 'opened') return opened
   const { folders, workspace } = opened
   const run = withBudget(withTimeout(runOf(record), record), record, config)
-  const beginning = await planBeginning(record, run, { log, home: folders.home, store: services.store })
-  if (beginning.kind === 'impossible') return refused(beginning.outcome)
+  const planned = await planBeginning(record, run, { log, home: folders.home, store: services.store })
+  if (planned.kind === 'impossible') return refused(planned.outcome)
+  const beginning = await keepDecided(planned, folders)
   // It was accepted when the service had another model.
   const simulated = config.simulatorUrl !== undefined
   if (beginning.from !== undefined && record.simulated !== simulated)
@@ -80,14 +82,16 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   const attached = await load(wanted).catch(toAttachmentFailure)
   if ('status' in attached) return refused(attached)
   const parts = { claude: able.claude, run, beginning, sessionId, blocks: attached.blocks, ...opened }
-  const planned = await planCommand(claim, record, parts)
-  const reach = await openReach(claim, record, { level: able.level, folders, planned })
+  const command = await planCommand(claim, record, parts)
+  const reach = await openReach(claim, record, { level: able.level, folders, planned: command })
   if ('kind' in reach) return reach
   const attachments = { sent: attached.sent, load }
   const prepared = { record, run, beginning, answerSchema, sessionId, folders, reach, attachments }
   const mask = await maskOf(services, run)
   // Before there is a process: its warden is heard from only later.
-  const evidence = await beginEvidence(folders, workspace, config)
+  const evidence = await beginEvidence(record, folders, workspace, config)
+  // Of a worker that dies nothing else is left.
+  if (run.onWorkerLost === 'continue') await evidence.keep().catch(() => undefined)
   const leaveGate = await enterGate(services.startGate)
   try {
     const child = await spawnClaude(reach.command, {
@@ -107,6 +111,15 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
     evidence.close()
     return isScarce(error) ? { kind: 'scarce', folders, why: toErrorText(error) } : refused(toSpawnFailure(error))
   }
+}
+
+/** Has the CLI take up the call that was decided on; where the session has lost it, the prompt tells of it instead. */
+async function keepDecided(beginning: PossibleBeginning, { home }: RunFolders): Promise<PossibleBeginning> {
+  const { decided, isSpent, sessionId = '', run } = beginning
+  if (!decided || isSpent === true) return beginning
+  const { toolUseId } = decided.asked
+  const isMarked = await markKept({ home, sessionId, toolUseId, permissionMode: run.permissionMode })
+  return isMarked ? beginning : { ...beginning, decided: undefined }
 }
 
 interface OpenedFolders {
@@ -188,7 +201,7 @@ async function planCommand(
     childEnv: config.childEnv,
     defaultPermissionMode: config.permissionMode,
     defaultOnPermissionNeeded: config.onPermissionNeeded,
-    approved: approvalCount > 0 ? await readApproved(store, id) : undefined,
+    approved: approvalCount > 0 ? await readApproved(store, id, beginning.decided) : undefined,
     extraAllowedTools: config.allowedTools,
     trustWorkspaces: config.trustWorkspaces,
     mcpTimeoutSeconds: config.mcpTimeoutSeconds,

@@ -10,7 +10,8 @@ import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import type { LeftBehind } from './keep-files.js'
 import type { LoadAttachments, LoadedAttachments } from './load-attachments.js'
 import type { PossibleBeginning } from './plan-continuation.js'
-import type { AttemptReport, RunAttempt } from './run-attempt.js'
+import type { AttemptReport } from './attempt-options.js'
+import type { RunAttempt } from './run-attempt.js'
 import type { RunSandbox } from './run-sandbox.js'
 
 /** A CLI that stands ready and has not been let go. */
@@ -65,6 +66,10 @@ export interface VerifyOptions {
 /** A run that is about to begin, as its workspace stands before it. */
 export interface Evidence {
   verify(options: VerifyOptions): Promise<{ outcome: Outcome; files: WorkspaceEvidence }>
+  /** For attempts that follow, on whichever worker. */
+  keep(): Promise<void>
+  /** No attempt follows. */
+  forget(): Promise<void>
   /** Lets go of what was kept of the time before. */
   close(): void
 }

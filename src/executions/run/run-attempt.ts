@@ -1,73 +1,27 @@
-import type { ClaudeCommand } from '../../claude/command/claude-command.js'
-import { asksPeople, type RunRequest } from '../../claude/command/run-request.js'
+import { asksPeople } from '../../claude/command/run-request.js'
 import { classifyExit } from '../../claude/stream/classify-exit.js'
-import { classifyFailure, type Failure } from '../../claude/stream/classify-failure.js'
+import { classifyFailure } from '../../claude/stream/classify-failure.js'
 import type { OnControl } from '../../claude/stream/control-lines.js'
 import { runClaude, type ClaudeRunReport } from '../../claude/stream/run-claude.js'
-import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
-import type { Observation, Translator } from '../../claude/stream/translate-message.js'
+import type { Observation } from '../../claude/stream/translate-message.js'
 import type { NewEvent } from '../../protocol/events.js'
-import type { Outcome, Usage } from '../../protocol/execution.js'
-import type { PooledCredential } from '../claim/credential-pool.js'
-import type { RunJournal } from '../claim/run-journal.js'
-import type { RunServices } from '../claim/run-services.js'
+import type { Usage } from '../../protocol/execution.js'
 import { AnswerCheck } from '../json-mode/answer-check.js'
-import type { AnswerSchema } from '../json-mode/answer-schema.js'
 import type { PendingRequests } from '../store/transitions.js'
-import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import { AttemptAnswer } from './attempt-answer.js'
 import { AttemptApprovals } from './attempt-approvals.js'
+import type { AttemptOptions, AttemptReport } from './attempt-options.js'
 import { AttemptOutput } from './attempt-output.js'
 import { AttemptStop } from './attempt-stop.js'
 import { BackgroundWait } from './background-wait.js'
+import { isKept } from './keep-call.js'
+import type { LeftCall } from './held-call.js'
 import { LimitWatch } from './limit-watch.js'
-import type { MessageDesk } from './message-desk.js'
 import { PauseSwitch } from './pause-switch.js'
-import type { Progress } from './progress-meter.js'
 import { RunClocks } from './run-clocks.js'
 import type { RunServers } from './run-servers.js'
 import { stopCauses, type RunStopCause } from './stop-causes.js'
-
-export interface AttemptReport {
-  readonly outcome: Outcome
-  readonly usage: Usage
-  readonly failure: Failure
-  /** From GO to the last process gone, pauses left out; with the attempts whose timeout it has taken up. */
-  readonly activeMs: number
-  /** It had to be ended because it did not exit after its answer. */
-  readonly wasForced: boolean
-  /** It was ended after its answer, on request or with its background tasks: how it would have exited is not known. */
-  readonly endedAfterAnswer: boolean
-}
-
-export interface AttemptOptions {
-  readonly services: RunServices
-  readonly credential: PooledCredential
-  readonly executionId: string
-  readonly fence: string
-  readonly run: RunRequest
-  readonly command: ClaudeCommand
-  readonly child: ClaudeProcess
-  readonly translator: Translator
-  readonly servers: RunServers | undefined
-  readonly desk: MessageDesk
-  readonly journal: RunJournal
-  /** JSON mode: what the answer must be. */
-  readonly answerSchema: AnswerSchema | undefined
-  /** Whose it is. */
-  readonly owner: string
-  /** For how long the attempts ran whose timeout it takes up. */
-  readonly ranMs: number | undefined
-  /** How many changes of its budget the log has. */
-  readonly budgetChangesKnown: number
-  readonly onProgress: (progress: Progress) => void
-  readonly onFirstOutput: () => void
-  readonly attempt: number
-  /** Stores, trying again while the claim is held. */
-  readonly persist: <Answer>(store: () => Promise<Answer>) => Promise<Answer>
-  /** Told by their role in messages, never by their path. */
-  readonly folders: RunFolders
-}
+import { StoredDecision } from './stored-decision.js'
 
 /**
  * One spawn of the CLI from GO to the last process gone. Each subject is a part of its own: its clocks (run-clocks.ts),
@@ -82,6 +36,7 @@ export class RunAttempt {
   readonly #pauses: PauseSwitch
   /** undefined: nobody is asked. */
   readonly #approvals: AttemptApprovals | undefined
+  readonly #decision: StoredDecision | undefined
   #budgetChangesKnown: number
   #isCancelRequested = false
   /** Its last process is gone. */
@@ -103,9 +58,15 @@ export class RunAttempt {
     this.#clocks = new RunClocks(run, options.ranMs)
     this.#budgetChangesKnown = options.budgetChangesKnown
     const parts = { clocks: this.#clocks, stop: this.#stop }
-    this.#approvals = asksPeople(run, services.config)
-      ? new AttemptApprovals({ ...options, ...parts, observation })
-      : undefined
+    this.#decision = options.decided && new StoredDecision(options.decided, options.isSpent)
+    const asking = {
+      ...options,
+      ...parts,
+      observation,
+      decision: this.#decision,
+      isPaused: () => this.#pauses.isPaused,
+    }
+    this.#approvals = asksPeople(run, services.config) ? new AttemptApprovals(asking) : undefined
     this.#output = new AttemptOutput({ ...options, ...parts, answer: this.#answer, approvals: this.#approvals })
     this.#pauses = this.#createPauses(options)
   }
@@ -139,6 +100,13 @@ export class RunAttempt {
     this.#stop.request(cause)
   }
 
+  /** The worker lets go of it: it is parked where it waits for a decision that it can wait for without one. */
+  release(cause: RunStopCause): void {
+    const end = (): void => this.end(cause)
+    if (this.#approvals) void this.#approvals.leaveOr(end)
+    else end()
+  }
+
   /** What the record says that others want; called with every renewal, so each request may come many times. */
   apply({ cancel, pause, budgetChanges = [], messages = 0, approvalsClosed }: PendingRequests): void {
     if (!this.#isOver) this.#options.desk.learn(messages)
@@ -160,6 +128,7 @@ export class RunAttempt {
 
   async run(): Promise<AttemptReport> {
     const { child, command, translator, run, services, servers, desk } = this.#options
+    const decision = this.#options.isSpent ? undefined : this.#decision
     const { request, signal } = this.#stop
     const clocks = this.#clocks
     const limits = new LimitWatch(child, services.config.sandbox.limits, this.#note)
@@ -171,6 +140,7 @@ export class RunAttempt {
         child,
         setUpLine: command.setUpLine,
         firstLine: command.firstLine,
+        takesUp: decision && ((over) => decision.whenTakenUp(over, clocks.start)),
         beforeFirstLine: servers && ((over) => servers.connect(over, clocks.start, request)),
         translator,
         lineLimitBytes: services.config.lineLimitBytes,
@@ -183,8 +153,8 @@ export class RunAttempt {
         stop: signal,
       })
       this.#isOver = true
-      await this.#approvals?.close()
-      return await this.#toReport(report)
+      const left = await this.#approvals?.close(this.#isKept)
+      return await this.#toReport(report, left)
     } finally {
       this.#isOver = true
       limits.close()
@@ -193,7 +163,15 @@ export class RunAttempt {
     }
   }
 
-  async #toReport({ exit, stderrTail, endedAfterResult, unfinishedTasks }: ClaudeRunReport): Promise<AttemptReport> {
+  readonly #isKept = ({ toolUseId }: LeftCall): Promise<boolean> => {
+    const { folders, sessionId } = this.#options
+    return isKept({ home: folders.home, sessionId, toolUseId })
+  }
+
+  async #toReport(
+    { exit, stderrTail, endedAfterResult, unfinishedTasks }: ClaudeRunReport,
+    left: LeftCall | undefined,
+  ): Promise<AttemptReport> {
     const { run, folders } = this.#options
     const { tokenLimit } = this.#output
     const { observation } = this
@@ -227,6 +205,8 @@ export class RunAttempt {
       usage,
       activeMs,
       failure: classifyFailure(outcome, observation),
+      left: left ?? (this.#stop.cause?.code === 'TOOL_DEFERRED' ? 'lost' : undefined),
+      untouched: this.#decision?.isUntouched === true ? this.#decision.approvalId : undefined,
       wasForced: endedAfterResult === 'hung',
       endedAfterAnswer: isAnswered || endedAfterResult === 'with_tasks',
     }
@@ -240,6 +220,7 @@ export class RunAttempt {
       record: async (state, event) => {
         await services.store.enter(executionId, fence, state)
         await this.#note(event)
+        this.#approvals?.reconsider()
       },
       onLimit: () => this.end(stopCauses.pausedTooLong()),
       onError: (error) => services.logger.warn({ executionId, err: error }, 'could not pause or resume'),

@@ -7,8 +7,9 @@ import type { HeldClaim } from './held-claim.js'
 import { keepFiles } from './keep-files.js'
 import { maskTranscripts } from './mask-transcripts.js'
 import type { RetryPlan } from '../conclude/plan-retry.js'
+import { settleParked } from '../conclude/settle-parked.js'
 import { planAtLimit, planNextAttempt, type NextAttempt } from './plan-next-attempt.js'
-import type { AttemptReport } from './run-attempt.js'
+import type { AttemptReport } from './attempt-options.js'
 import type { RunReport } from './run-report.js'
 import type { StartedAttempt } from './start-attempt.js'
 
@@ -24,13 +25,23 @@ export async function settleAttempt(
   const usage = addUsage(claim.earlierUsage, report.usage)
   const next = await planNextAttempt(claim, prepared, report)
   const { outcome } = next
+  // Without it the receipt says that it knows of the last attempt only.
+  if (next.plan)
+    await prepared.evidence
+      .keep()
+      .catch((err: unknown) =>
+        claim.services.logger.warn(
+          { executionId: claim.executionId, err },
+          'the workspace as it was before the run was not kept',
+        ),
+      )
   const verified = next.plan ? undefined : await verifyRun(claim, started, report, { outcome, usage })
   await journal.close()
   // Before others begin: the next attempt has the same folders, and whoever is told of the end may look at them.
   await clearTemporary(prepared.folders).catch(() => undefined)
   if (next.plan) return continueLater(claim, started, report, { ...next, plan: next.plan, usage })
   const ended = verified ?? { outcome }
-  return concludeClaim(
+  const concluded = await concludeClaim(
     claim,
     {
       ...ended,
@@ -41,6 +52,9 @@ export async function settleAttempt(
     },
     prepared.mask,
   )
+  // The sweep removes it where this worker dies before.
+  await prepared.evidence.forget().catch(() => undefined)
+  return concluded
 }
 
 /** Sends it back to the queue, or parks it: a change of its limits that came meanwhile is another plan. */
@@ -56,9 +70,16 @@ async function continueLater(
   for (let current = plan; ;) {
     const what = current.parked ? 'it is parked' : 'another attempt follows'
     const answer = await retryClaim(claim, { ...options, plan: current }, `${what}: ${current.reason}`)
+    // Who decided before it was parked could not continue it.
+    if (current.parked?.reason === 'approval') await settleIfDecided(claim, current.parked.approvalId)
     if (answer.kind !== 'moved') return answer
     current = (await planAtLimit(claim, record, run, { outcome, usage })) ?? plan
   }
+}
+
+async function settleIfDecided({ services, executionId }: HeldClaim, approvalId = ''): Promise<void> {
+  const [approval] = await services.store.getApprovals([approvalId])
+  if (approval && approval.status !== 'pending') await settleParked(services, executionId)
 }
 
 /** What the run did is held against what it says, and the operator's hooks run; not on a worker that must go. */

@@ -1,8 +1,10 @@
 import type { OnControl } from '../../claude/stream/control-lines.js'
+import type { ToolCall } from '../../claude/stream/permission-denial.js'
 import { createTranslator } from '../../claude/stream/translate-message.js'
 import { fingerprintsOf } from '../../history/fingerprint.js'
 import type { RunJournal } from '../claim/run-journal.js'
 import { toLogReading } from '../conclude/log-reading.js'
+import type { ApprovalRecord } from '../records/approval-record.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { runOf } from '../../claude/command/run-request.js'
 import type { HeldClaim } from './held-claim.js'
@@ -58,6 +60,10 @@ export async function startAttempt(
     answerSchema: prepared.answerSchema,
     owner: record.owner,
     ranMs: record.ranMs,
+    decided: beginning.decided,
+    isSpent: beginning.isSpent === true,
+    canKeep: record.retryReason !== 'TOOL_DEFERRED',
+    sessionId: prepared.sessionId,
     budgetChangesKnown: record.budgetChanges?.length ?? 0,
     servers,
     desk,
@@ -67,6 +73,7 @@ export async function startAttempt(
       firstMessage: beginning.firstMessage,
       sessionSums: beginning.sessionSums,
       earlier: beginning.earlier,
+      takenUp: beginning.decided && toTakenUp(beginning.decided),
       onControl: (message, own) => onControl(message, own),
       onReplay: desk.seen,
       mask: prepared.mask,
@@ -82,6 +89,12 @@ export async function startAttempt(
   reach.listen((event) => void journal.write([event]).catch(() => undefined))
   return { kind: 'started', prepared, attempt, journal }
 }
+
+const toTakenUp = ({ asked: { toolUseId, tool, input } }: ApprovalRecord): ToolCall => ({
+  id: toolUseId,
+  name: tool,
+  input,
+})
 
 /** By what its duration is remembered: as it was asked for, in whichever attempt. */
 function toFingerprints(record: ExecutionRecord): string[] {

@@ -1,6 +1,7 @@
 import type { StopUrgency } from '../../claude/stream/claude-ending.js'
 import { countTasks } from '../../claude/stream/background-tasks.js'
 import type { StopCause } from '../../claude/stream/classify-exit.js'
+import { tellTimeout } from '../conclude/settle-parked.js'
 import type { PendingRequests } from '../store/transitions.js'
 
 export interface RunStopCause extends StopCause {
@@ -45,14 +46,16 @@ export const stopCauses = {
       status: 'failed',
       message: 'The worker lost its connection to the store for longer than its lease; the run was stopped.',
     }),
-  approvalTimedOut: (tool: string, seconds: number) =>
-    gently({
-      code: 'APPROVAL_TIMEOUT',
+  approvalTimedOut: (tool: string, seconds: number) => gently(tellTimeout(tool, seconds)),
+  /** Another attempt takes up the call that it ends with. */
+  parkedForApproval: (tool: string) => ({
+    ...gently({
+      code: 'TOOL_DEFERRED',
       status: 'failed',
-      message:
-        `Nobody decided on a call of ${tool} within ${seconds} s (approvalTimeoutSeconds), and the request treats ` +
-        'this as a failure (onApprovalTimeout); what was produced until then is kept.',
+      message: `A call of ${tool} waits for a decision.`,
     }),
+    urgency: 'keeping_the_call' as const,
+  }),
   outputLimit: (bytes: number) =>
     atOnce({
       code: 'OUTPUT_LIMIT',

@@ -1,11 +1,28 @@
+import { serializeWithoutSeq } from '../../events/stored-event.js'
 import type { ApprovalDecision, ApprovalStatus } from '../../protocol/approvals.js'
+import type { NewEvent } from '../../protocol/events.js'
 import type { ApprovalRecord, AskedApproval } from '../records/approval-record.js'
+import { toUnparked } from './parking-commands.js'
+import type { GoOn, SeenParked } from './parking-transitions.js'
 import { execute, type StoreContext } from './store-context.js'
+import type { ReadyExecution } from './transitions.js'
 
 export type RequestApprovalAnswer =
   | { readonly kind: 'requested'; readonly requestedAt: number; readonly expiresAt: number }
   | { readonly kind: 'stale' }
   | { readonly kind: 'full'; readonly limit: number }
+
+/** `moved`: its execution has been parked since it was seen. */
+export type DecideApprovalAnswer =
+  | { readonly kind: 'decided' | 'same' | 'closed' | 'missing' | 'moved' }
+  | { readonly kind: 'unparked'; readonly ready: ReadyExecution }
+
+/** Of an execution that was seen parked: how it continues, and the event of the decision. */
+export interface ParkedDecision {
+  readonly seen: Pick<SeenParked, 'state' | 'attempt'>
+  readonly event: NewEvent
+  readonly next: Pick<GoOn, 'by' | 'at' | 'queueDeadline'>
+}
 
 export interface ApprovalLimits {
   readonly open: number
@@ -27,7 +44,10 @@ export interface ApprovalCommands {
     decision: ApprovalDecision,
     digest: string,
     by: { id: string; name: string },
-  ): Promise<'decided' | 'same' | 'closed' | 'missing'>
+    parked?: ParkedDecision,
+  ): Promise<DecideApprovalAnswer>
+  /** Why a worker keeps its slot for it after its hold; undefined: it does not any more. */
+  holdApproval(id: string, of: { executionId: string; fence: string }, why: string | undefined): Promise<void>
   /** Without a decision; the status that it has now. */
   closeApproval(id: string, status: 'expired' | 'withdrawn'): Promise<ApprovalStatus | 'missing'>
   /** Those that exist, in the order asked for. */
@@ -57,14 +77,16 @@ const FIELDS = [
   'decidedAt',
   'decidedBy',
   'decidedById',
+  'heldBecause',
+  'parkedAt',
 ] as const
 
 const STATUS_OF = { allow: 'allowed', deny: 'denied', answer: 'answered' } as const
 
 /** Safe: the scripts wrote it, from what TypeScript had made JSON of these types. */
 function toApprovalRecord(id: string, values: Array<string | null>): ApprovalRecord | undefined {
-  const [executionId, owner, status, asked, requestedAt, expiresAt, decision, decidedAt, decidedBy, decidedById] =
-    values
+  const [executionId, owner, status, asked, requestedAt, expiresAt, decision, decidedAt, decidedBy, ...rest] = values
+  const [decidedById, heldBecause, parkedAt] = rest
   if (!executionId || !status || !asked) return undefined
   return {
     id,
@@ -78,6 +100,8 @@ function toApprovalRecord(id: string, values: Array<string | null>): ApprovalRec
     decidedAt: decidedAt ? Number(decidedAt) : undefined,
     decidedBy: decidedBy ?? undefined,
     decidedById: decidedById ?? undefined,
+    heldBecause: heldBecause ?? undefined,
+    parkedAt: parkedAt ? Number(parkedAt) : undefined,
   }
 }
 
@@ -120,16 +144,25 @@ export function createApprovalCommands({ redis, root, run, now }: StoreContext):
           return { kind: 'stale' }
       }
     },
-    async decideApproval(id, decision, digest, by) {
-      const [answer] = await run('ccDecideApproval', {
+    async decideApproval(id, decision, digest, by, parked) {
+      const answer = await run('ccDecideApproval', {
         id,
         status: STATUS_OF[decision.decision],
         decision: JSON.stringify(decision),
         digest,
         by: by.name,
         byId: by.id,
+        parked: parked && {
+          event: serializeWithoutSeq(parked.event, parked.next.at, parked.seen.attempt),
+          unparked: toUnparked(parked.seen, parked.next),
+        },
       })
-      return answer
+      if (answer[0] !== 'unparked') return { kind: answer[0] }
+      const [kind, executionId, claim, priority] = answer
+      return { kind, ready: { executionId, claim, priority } }
+    },
+    async holdApproval(id, { executionId, fence }, why = '') {
+      await run('ccHoldApproval', id, executionId, fence, why)
     },
     closeApproval: (id, status) => run('ccCloseApproval', id, status),
     getApprovals,

@@ -97,6 +97,8 @@ export function createEndCommands({ run, retentionMs }: StoreContext): EndComman
             until: parked.until.getTime(),
             notBefore: parked.notBefore?.getTime(),
             budgetRevision: parked.budgetRevision?.toString(),
+            approval: parked.approvalId,
+            attempt,
           },
         }),
       )

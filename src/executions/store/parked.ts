@@ -8,4 +8,6 @@ export interface Parked {
   readonly notBefore?: Date
   /** At its limits: how many changes of them were known when this was decided. Another one comes first. */
   readonly budgetRevision?: number
+  /** The one that it waits for, which stays pending. */
+  readonly approvalId?: string
 }

@@ -1,4 +1,5 @@
 import type { Caller } from '../../protocol/caller.js'
+import type { NewEvent } from '../../protocol/events.js'
 import type { BudgetRefusal, NewBudget } from '../../protocol/usage.js'
 import type { ParkedState } from '../records/execution-state.js'
 import type { WantedRest } from '../records/plan-rest.js'
@@ -10,6 +11,8 @@ export interface GoOn {
   readonly at: Date
   readonly note?: string
   readonly queueDeadline?: Date
+  /** Of what was decided, where the log does not tell it yet. */
+  readonly events?: readonly NewEvent[]
   readonly wantedBudget?: WantedRest
   /** Where the day has nothing left it stays parked, until then. */
   readonly nextDay?: Date

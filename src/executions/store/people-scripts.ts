@@ -1,4 +1,12 @@
 import type { ApprovalStatus } from '../../protocol/approvals.js'
+import type { Priority } from '../../protocol/execute-request.js'
+
+/** A parked execution that goes on: unpark-run.lua. */
+export interface GoingOn {
+  readonly fields: Record<string, string | undefined>
+  readonly event: string
+  readonly queueDeadline: number | undefined
+}
 
 export interface SentMessage {
   readonly id: string
@@ -62,6 +70,10 @@ export interface PeopleScripts {
     digest: string
     by: string
     byId: string
-  }): ['decided' | 'same' | 'closed' | 'missing']
+    parked: { event: string; unparked: GoingOn } | undefined
+  }):
+    | ['decided' | 'same' | 'closed' | 'missing' | 'moved']
+    | ['unparked', executionId: string, claim: number, priority: Priority]
+  ccHoldApproval(id: string, executionId: string, fence: string, why: string): 1 | 0
   ccCloseApproval(id: string, status: 'expired' | 'withdrawn'): ApprovalStatus | 'missing'
 }

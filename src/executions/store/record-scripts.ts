@@ -3,7 +3,7 @@ import { openScripts, type RunScript } from '../../platform/redis-scripts.js'
 import type { StoredStep } from '../../schedules/schedule-store.js'
 import type { Priority } from '../../protocol/execute-request.js'
 import type { NewRecordArguments } from './new-record.js'
-import type { PeopleScripts } from './people-scripts.js'
+import type { GoingOn, PeopleScripts } from './people-scripts.js'
 import { SCRIPTS } from './scripts.generated.js'
 import type { CredentialOffer, SessionRefusal, WantedSession } from './transitions.js'
 
@@ -93,12 +93,6 @@ export type GoOnReply =
   ['unparked', claim: Count, Priority] | ['refused', State] | ['over', unit: string, ...amounts: string[]]
 export type SetBudgetReply = GoOnReply | ['changed'] | ['moved']
 
-interface GoingOn {
-  readonly fields: Record<string, string | undefined>
-  readonly event: string
-  readonly queueDeadline: Timestamp | undefined
-}
-
 /** One value after the other of each row. */
 export type ListReply = ReadonlyArray<Text | number | PositionReply | ReadonlyArray<Text | null> | null>
 
@@ -186,7 +180,14 @@ export interface RecordScripts extends PeopleScripts {
     queueDeadline: Timestamp | undefined
     closing: readonly ClosingEvent[]
     parked:
-      | { reason: string; until: Timestamp; notBefore: Timestamp | undefined; budgetRevision: string | undefined }
+      | {
+          reason: string
+          until: Timestamp
+          notBefore: Timestamp | undefined
+          budgetRevision: string | undefined
+          approval: string | undefined
+          attempt: number
+        }
       | undefined
   }): RetryReply
   ccGoOn(
@@ -194,6 +195,7 @@ export interface RecordScripts extends PeopleScripts {
       id: string
       state: string
       claim: string
+      events: readonly string[]
       wantedBudget: string | undefined
       nextDay: Timestamp | undefined
     },

@@ -784,13 +784,15 @@ end`,
   end
   return count == #openApprovals(id)
 end`,
-  'include/settle-approvals': `local function settleApprovals(id, closing)
+  'include/settle-approvals': `local function settleApprovals(id, closing, kept)
   for _, entry in ipairs(closing or {}) do
     local isOpen = entry.id and redis.call('HGET', approval(entry.id), 'status') == 'pending'
     if isOpen then closeApproval(entry.id, 'withdrawn') end
     if isOpen or not entry.id then writeNext(id, entry.event) end
   end
-  for _, each in ipairs(openApprovals(id)) do closeApproval(each, 'withdrawn') end
+  for _, each in ipairs(openApprovals(id)) do
+    if each ~= kept then closeApproval(each, 'withdrawn') end
+  end
 end`,
   'include/expire-folders': `local function expireFolders(host)
   local folders = key('folders', host)
@@ -1153,6 +1155,26 @@ if get(args.id, 'follows') then
 end
 beginDeadline(args.id)
 return {'created', queueNew(args.id, args.score, args.owner, args.new), limitOf(args.owner) and 1 or 0}`,
+  'include/requeue-attempt': `local function requeueAttempt(id, next)
+  if next.notBefore then
+    set(id, 'notBefore', next.notBefore)
+    redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
+    redis.call('ZADD', root .. ':due', next.notBefore, id)
+  else
+    enterQueue(id, get(id, 'score'))
+  end
+  if next.queueDeadline then
+    set(id, 'queueDeadline', next.queueDeadline)
+    redis.call('ZADD', root .. ':deadlines', next.queueDeadline, id)
+  end
+  return redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')
+end`,
+  'include/unpark-run': `local function unparkRun(id, next)
+  enter(id, 'queued')
+  writeNext(id, next.event)
+  leaveRest(id)
+  return requeueAttempt(id, {queueDeadline = next.queueDeadline})
+end`,
   'decide-approval': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id = args.id
@@ -1167,6 +1189,8 @@ if not holdsFence(execution, fence) then
   closeApproval(id, 'withdrawn')
   return {'closed'}
 end
+local isParked = isResting(get(execution, 'state'))
+if isParked and not args.parked then return {'moved'} end
 if now >= tonumber(expiresAt) then
   closeApproval(id, 'expired')
   return {'closed'}
@@ -1174,7 +1198,10 @@ end
 closeApproval(id, args.status, 'decision', args.decision, 'digest', args.digest, 'decidedAt', now,
   'decidedBy', args.by, 'decidedById', args.byId)
 redis.call('HINCRBY', record(execution), 'approvalBytes', #args.decision)
-return {'decided'}`,
+if not isParked then return {'decided'} end
+writeNext(execution, args.parked.event)
+setAll(execution, args.parked.unparked.fields)
+return {'unparked', execution, unparkRun(execution, args.parked.unparked)}`,
   'tokens/include/announce': `local function announce(what, id)
   redis.call('INCR', root .. ':token-revision')
   redis.call('PUBLISH', root .. ':token-changes', what .. ' ' .. id)
@@ -1357,26 +1384,6 @@ return 'OK'`,
   end
   set(id, 'bookDay', day)
 end`,
-  'include/requeue-attempt': `local function requeueAttempt(id, next)
-  if next.notBefore then
-    set(id, 'notBefore', next.notBefore)
-    redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
-    redis.call('ZADD', root .. ':due', next.notBefore, id)
-  else
-    enterQueue(id, get(id, 'score'))
-  end
-  if next.queueDeadline then
-    set(id, 'queueDeadline', next.queueDeadline)
-    redis.call('ZADD', root .. ':deadlines', next.queueDeadline, id)
-  end
-  return redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')
-end`,
-  'include/unpark-run': `local function unparkRun(id, next)
-  enter(id, 'queued')
-  writeNext(id, next.event)
-  leaveRest(id)
-  return requeueAttempt(id, {queueDeadline = next.queueDeadline})
-end`,
   'go-on': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id, state = args.id, get(args.id, 'state')
@@ -1393,7 +1400,13 @@ if args.wantedBudget then
   end
 end
 setAll(id, args.fields)
+for _, event in ipairs(args.events or {}) do writeNext(id, event) end
 return {'unparked', unparkRun(id, args)}`,
+  'hold-approval': `local id, execution, fence, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+if not holdsFence(execution, fence) or redis.call('HGET', approval(id), 'status') ~= 'pending' then return 0 end
+if why == '' then redis.call('HDEL', approval(id), 'heldBecause')
+else redis.call('HSET', approval(id), 'heldBecause', why) end
+return 1`,
   'keep-files': `local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return 'stale' end
 for index = 4, #ARGV, 2 do
@@ -1580,6 +1593,10 @@ while #forgotten < count * 2 and isOverLimit() do
   end
 end
 return forgotten`,
+  'include/keep-approval': `local function keepApproval(id, attempt)
+  redis.call('HDEL', approval(id), 'heldBecause')
+  redis.call('HSET', approval(id), 'fence', '', 'parkedAt', attempt)
+end`,
   'include/book-run': `local function bookRun(id)
   local book = bookOf(kindOf(get(id, 'simulated')), get(id, 'bookDay') or ledgerDay(id), get(id, 'owner'))
   local reserved = reservedOf(id)
@@ -1612,7 +1629,7 @@ if parked and parked.budgetRevision and (get(id, 'budgetRevision') or '0') ~= pa
   return {'moved'}
 end
 if not enter(id, parked and 'waiting_' .. parked.reason or 'queued') then return {'refused', state} end
-settleApprovals(id, args.closing)
+settleApprovals(id, args.closing, parked and parked.approval)
 if state ~= 'starting' then redis.call('HDEL', record(id), 'ranMs', 'unparkNote') end
 setAll(id, args.fields)
 writeNext(id, args.event)
@@ -1620,6 +1637,7 @@ redis.call('HSET', key('log', id), 'fence', '')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
 if parked then
+  if parked.approval then keepApproval(parked.approval, parked.attempt) end
   rest(id, parked)
   noteOutbox(id, 'execution.parked')
   return {'parked', unpack(passWork(id))}
@@ -1959,10 +1977,13 @@ export const SCRIPTS = {
     'include/queue-new', 'create',
   ),
   ccDecideApproval: join(
-    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
-    'platform/include/now-ms', 'include/approval', 'include/record', 'include/get', 'include/open-approvals',
-    'include/set', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
-    'decide-approval',
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
+    'events/include/write', 'events/include/write-next', 'platform/include/exceed-memory', 'platform/include/now-ms',
+    'include/approval', 'include/record', 'include/get', 'include/open-approvals', 'include/set',
+    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/is-resting',
+    'include/set-all', 'constant/TRANSITIONS', 'include/enter', 'include/leave-rest', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
+    'include/enter-queue', 'include/requeue-attempt', 'include/unpark-run', 'decide-approval',
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
@@ -1990,14 +2011,17 @@ export const SCRIPTS = {
     'tokens/include/limit-owner', 'include/forget-owner', 'forget-owner',
   ),
   ccGoOn: join(
-    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
+    'events/include/write-next', 'platform/include/exceed-memory', 'include/record', 'include/get',
     'include/is-resting', 'constant/DAY_MS', 'history/include/book-of', 'history/include/whole',
     'history/include/touch', 'platform/include/now-ms', 'history/include/weigh', 'include/kind-of',
     'include/ledger-day', 'include/reserved-of', 'include/set', 'include/reserve-rest', 'include/set-all',
-    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'constant/TRANSITIONS',
-    'include/enter', 'include/leave-rest', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/requeue-attempt',
-    'include/unpark-run', 'go-on',
+    'constant/TRANSITIONS', 'include/enter', 'include/leave-rest', 'constant/PRIORITY_STEP', 'include/band-of',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'include/requeue-attempt', 'include/unpark-run', 'go-on',
+  ),
+  ccHoldApproval: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'include/approval', 'hold-approval',
   ),
   ccKeepFiles: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'keep-files',
@@ -2058,14 +2082,14 @@ export const SCRIPTS = {
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'constant/TRANSITIONS', 'include/record', 'include/get',
-    'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease', 'include/leave-work',
-    'include/note-outbox', 'include/turn-keys', 'include/call-next', 'include/pass-work', 'constant/PRIORITY_STEP',
-    'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
-    'include/requeue-attempt', 'history/include/book-of', 'constant/MICRO', 'history/include/whole',
-    'history/include/touch', 'history/include/book-spent', 'include/kind-of', 'constant/DAY_MS', 'include/ledger-day',
-    'include/reserved-of', 'include/book-run', 'include/rest', 'include/set-all', 'include/approval',
-    'include/open-approvals', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
-    'include/settle-approvals', 'retry',
+    'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease', 'include/approval',
+    'include/keep-approval', 'include/leave-work', 'include/note-outbox', 'include/turn-keys', 'include/call-next',
+    'include/pass-work', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-clock',
+    'include/enter-turn', 'include/enter-queue', 'include/requeue-attempt', 'history/include/book-of', 'constant/MICRO',
+    'history/include/whole', 'history/include/touch', 'history/include/book-spent', 'include/kind-of',
+    'constant/DAY_MS', 'include/ledger-day', 'include/reserved-of', 'include/book-run', 'include/rest',
+    'include/set-all', 'include/open-approvals', 'include/set-open-approvals', 'include/remove-open-approval',
+    'include/close-approval', 'include/settle-approvals', 'retry',
   ),
   ccSendMessage: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',

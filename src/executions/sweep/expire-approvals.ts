@@ -1,7 +1,7 @@
 import { notifyWorkers } from '../control/notify-workers.js'
 import type { DomainServices } from '../services.js'
 
-/** Approvals whose time is over. Their holder closes them as well; what is left is of one that is slow, or gone. */
+/** Approvals whose time is over. Their holder closes them as well; what is left is of one that is slow or gone. */
 export async function expireApprovals(services: DomainServices, count: number): Promise<void> {
   const { store } = services
   const ids = await store.listExpiredApprovals(count)

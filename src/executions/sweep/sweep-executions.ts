@@ -10,7 +10,7 @@ import { runOf } from '../../claude/command/run-request.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { readLostUsage } from './lost-usage.js'
 import { planContinuation } from '../conclude/plan-retry.js'
-import { settleParked } from './settle-parked.js'
+import { settleParked } from '../conclude/settle-parked.js'
 import { retainExecutions } from './retain-executions.js'
 import { retryExecution } from '../conclude/retry-execution.js'
 import type { DomainServices } from '../services.js'
@@ -62,6 +62,7 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
       async () => settle(await store.listUnsettled(SETTLE_MS, BATCH), settleTaskList),
       () => expireApprovals(services, BATCH),
       async () => settle(await store.listRested('budget', BATCH), settleParked),
+      async () => settle(await store.listRested('approval', BATCH), settleParked),
       () => wakeDue(services),
       () => enqueueLost(services),
       () => unparkFree(services),

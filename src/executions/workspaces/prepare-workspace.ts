@@ -40,6 +40,12 @@ function temporaryOf(id: string, { dataDir }: Pick<Roots, 'dataDir'>): string {
 
 const inputOf = (id: string, roots: Pick<Roots, 'dataDir'>): string => join(sessionsOf(roots), id, 'input')
 
+/**
+ * What was seen of the workspace before the first attempt; the run does not see it. Beside HOME, without whose
+ * transcript no other worker can continue the run either: where that is, this is.
+ */
+export const beforeOf = (id: string, roots: Pick<Roots, 'dataDir'>): string => join(sessionsOf(roots), id, 'before')
+
 /** Anybody may have made it where all users of the machine may make folders. */
 async function requireOwnFolder(path: string): Promise<void> {
   const stats = await lstat(path)
@@ -179,14 +185,18 @@ export async function clearTemporary({ temporary, input }: Pick<RunFolders, 'tem
 /** Whether there is something that the end of a run clears: its worker was killed, or it runs now. */
 export async function hasTemporary(executionId: string, roots: Pick<Roots, 'dataDir'>): Promise<boolean> {
   const found = await Promise.all(
-    [temporaryOf(executionId, roots), inputOf(executionId, roots)].map((path) => lstat(path).catch(() => undefined)),
+    [temporaryOf, inputOf, beforeOf]
+      .map((toPath) => toPath(executionId, roots))
+      .map((path) => lstat(path).catch(() => undefined)),
   )
   return found.some((stats) => stats !== undefined)
 }
 
 /** What is left of a run that no worker has. */
-export const clearTemporaryOf = (executionId: string, roots: Pick<Roots, 'dataDir'>): Promise<void> =>
-  clearTemporary({ temporary: temporaryOf(executionId, roots), input: inputOf(executionId, roots) })
+export async function clearTemporaryOf(executionId: string, roots: Pick<Roots, 'dataDir'>): Promise<void> {
+  await clearTemporary({ temporary: temporaryOf(executionId, roots), input: inputOf(executionId, roots) })
+  await removeTree(beforeOf(executionId, roots))
+}
 
 /** Removes the folders that belong to one execution alone; a named workspace stays. */
 export async function removeFolders(

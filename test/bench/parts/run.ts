@@ -22,7 +22,7 @@ interface Figures {
   readonly cpuMs?: number
 }
 
-async function findBinary(): Promise<string> {
+export async function findBinary(): Promise<string> {
   const config = readConfig(process.env)
   const binary = await findClaude({
     path: process.env['PATH'] ?? '',

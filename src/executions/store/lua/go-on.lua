@@ -1,10 +1,11 @@
 -- waiting_* → queued: what a parked execution waited for is there, and its next attempt waits for its turn. One that
 --   had reserved nothing reserves what it may spend; where the day has nothing left, it stays parked.
--- Arguments (JSON): id, state, claim (both as they were seen), fields, event, queueDeadline? (ms), wantedBudget? (JSON
---   text), nextDay? (ms: when to look again where the day has nothing left)
+-- Arguments (JSON): id, state, claim (both as they were seen), fields, events? (that come before it), event,
+--   queueDeadline? (ms), wantedBudget? (JSON text), nextDay? (ms: when to look again where the day has nothing left)
 -- Answers: unparked claim priority | refused state | over unit limit spent reserved wanted next day (weigh.lua)
 -- Sent again: yes; the second time it is refused
 
+--- @include "../../../events/lua/include/write-next.lua"
 --- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "../../../platform/lua/include/key.lua"
 --- @include "./include/get.lua"
@@ -30,4 +31,5 @@ if args.wantedBudget then
   end
 end
 setAll(id, args.fields)
+for _, event in ipairs(args.events or {}) do writeNext(id, event) end
 return {'unparked', unparkRun(id, args)}

@@ -2,8 +2,8 @@
 -- same of starting: its holder could not begin it. The event that tells of it is written in the same step, and nobody
 -- holds the fence any more.
 -- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline?
---   (ms), parked?: {reason, until, notBefore?, budgetRevision? (of the limits that it has met)},
---   closing? (of approvals, settle-approvals.lua)
+--   (ms), parked?: {reason, until, notBefore?, budgetRevision? (of the limits that it has met), approval? (that it
+--   waits for), attempt}, closing? (of approvals, settle-approvals.lua)
 -- Answers: retrying claim priority ready… (who may begin in its place, where it waits itself) | parked ready… |
 --   cancelled by reason | moved (its limits have been changed) | stale | alive | refused state
 -- Sent again: yes; the second time it is refused
@@ -15,6 +15,7 @@
 --- @include "./include/enter.lua"
 --- @include "./include/get.lua"
 --- @include "./include/has-lease.lua"
+--- @include "./include/keep-approval.lua"
 --- @include "./include/leave-work.lua"
 --- @include "./include/note-outbox.lua"
 --- @include "./include/pass-work.lua"
@@ -37,7 +38,7 @@ if parked and parked.budgetRevision and (get(id, 'budgetRevision') or '0') ~= pa
   return {'moved'}
 end
 if not enter(id, parked and 'waiting_' .. parked.reason or 'queued') then return {'refused', state} end
-settleApprovals(id, args.closing)
+settleApprovals(id, args.closing, parked and parked.approval)
 -- What the attempt was told that has not begun, its successor is told.
 if state ~= 'starting' then redis.call('HDEL', record(id), 'ranMs', 'unparkNote') end
 setAll(id, args.fields)
@@ -46,6 +47,7 @@ redis.call('HSET', key('log', id), 'fence', '')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
 if parked then
+  if parked.approval then keepApproval(parked.approval, parked.attempt) end
   rest(id, parked)
   noteOutbox(id, 'execution.parked')
   return {'parked', unpack(passWork(id))}
