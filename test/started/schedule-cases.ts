@@ -6,7 +6,8 @@ import { ask, ENDLESS, NOBODY, OWNED, type Scene } from './scene.js'
 
 type Body = Readonly<Record<string, unknown>>
 const PATH = '/schedules'
-const NOTHING = `${PATH}/sch_nothing`
+/** It could be there, so the store is asked. */
+const NOTHING = `${PATH}/sch_${'0'.repeat(32)}`
 
 /** One that starts nothing by itself. */
 const bodyOf = (more: Body = {}): Body => ({
@@ -76,8 +77,9 @@ export const SCHEDULE_OPERATIONS: Readonly<Record<string, RestOperation>> = {
       RATE_LIMITED: {
         phase: 'full',
         async make(scene) {
-          for (let count = 0; count < SCHEDULES_LIMIT; count += 1) await made(scene).catch(() => undefined)
-          return { path: PATH, body: bodyOf() }
+          for (let count = 0; count < SCHEDULES_LIMIT; count += 1)
+            await made(scene, {}, 'runner').catch(() => undefined)
+          return { path: PATH, body: bodyOf(), as: 'runner' }
         },
       },
     },
