@@ -17,6 +17,7 @@ import { createRest, type RestCall } from './rest.js'
 import { createSharedSocket } from './shared-socket.js'
 import { createMessageCalls, type MessageCalls } from './message-calls.js'
 import { createTokenCalls, type TokenCalls } from './token-calls.js'
+import { createWebhookCalls, type WebhookCalls } from './webhook-calls.js'
 
 // What a program that uses the package names beside openClient (package.json, exports["./client"]).
 export { ClientError } from './client-error.js'
@@ -30,6 +31,7 @@ export type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 export type { Message, MessageRequest } from '../protocol/messages.js'
 export type { BudgetRequest } from '../protocol/usage.js'
 export type { NewToken, Ticket, Token, TokenChange, TokenPage, TokenRequest } from '../protocol/tokens.js'
+export type { Delivery, NewWebhook, Webhook, WebhookPayload, WebhookRequest } from '../protocol/webhooks.js'
 
 const DEFAULT_RECONNECT_SECONDS = 300
 
@@ -72,7 +74,7 @@ export interface ResultOptions extends CallOptions {
 }
 
 /** Every method throws ClientError and nothing else, an abort by the caller's own signal excepted. */
-export interface Client extends TokenCalls, ApprovalCalls, MessageCalls {
+export interface Client extends TokenCalls, ApprovalCalls, MessageCalls, WebhookCalls {
   readonly url: string
   execute(request: ExecuteRequest, options?: ExecuteOptions): Promise<Execution>
   get(executionId: string, options?: CallOptions): Promise<Execution>
@@ -161,6 +163,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
   return {
     url,
     ...createTokenCalls(rest),
+    ...createWebhookCalls(rest),
     ...createApprovalCalls(rest),
     ...createMessageCalls(rest),
     execute: (request, { idempotencyKey, wait, signal } = {}) =>

@@ -2,6 +2,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import * as z from 'zod'
 import { wholeNumber } from '../protocol/numbers.js'
 import { PermissionMode } from '../protocol/permission-mode.js'
+import { NetworkHost } from '../protocol/sandbox.js'
 import { cacheDirectory, defaultDataDir } from './own-folders.js'
 import { explainRedisUrl, hasPassword, type RedisAccess } from './redis-url.js'
 import { readSecretFiles, type SecretFile, type SecretFiles } from './secret-files.js'
@@ -217,6 +218,18 @@ export const VARIABLES = {
     '10000',
     'tokens made by POST /tokens; those of the settings do not count',
   ],
+  CC_EXECUTOR_WEBHOOK_HOSTS: [
+    list.pipe(z.array(NetworkHost)),
+    '',
+    'private hosts that webhooks may lead to, such as hooks.internal, localhost:9000 or 10.0.0.5:8080',
+  ],
+  CC_EXECUTOR_WEBHOOK_TIMEOUT_SECONDS: [seconds(0.1, 60), '15', 'how long an endpoint may take to answer a delivery'],
+  CC_EXECUTOR_MAX_WEBHOOKS: [wholeNumber(1, 1_000), '100', 'webhooks of a token'],
+  CC_EXECUTOR_MAX_PENDING_DELIVERIES: [
+    wholeNumber(1, 1_000_000),
+    '10000',
+    'deliveries of a webhook that may wait at once; beyond this new ones are dropped and counted',
+  ],
   CC_EXECUTOR_MAX_SUBSCRIPTIONS: [wholeNumber(1, 100_000), '1000', 'subscriptions per connection'],
   CC_EXECUTOR_WRITE_DEADLINE_SECONDS: [
     seconds(0.1, 3600),
@@ -329,6 +342,10 @@ export interface Config {
   readonly maxConnections: number
   readonly maxSubscriptions: number
   readonly maxTokens: number
+  readonly webhookHosts: readonly string[]
+  readonly webhookTimeoutSeconds: number
+  readonly maxWebhooks: number
+  readonly maxPendingDeliveries: number
   readonly writeDeadlineSeconds: number
   /** Where the command line finds the service, and what it sends there. */
   readonly url: string | undefined
@@ -467,6 +484,10 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     maxConnections: values.CC_EXECUTOR_MAX_CONNECTIONS,
     maxSubscriptions: values.CC_EXECUTOR_MAX_SUBSCRIPTIONS,
     maxTokens: values.CC_EXECUTOR_MAX_TOKENS,
+    webhookHosts: values.CC_EXECUTOR_WEBHOOK_HOSTS,
+    webhookTimeoutSeconds: values.CC_EXECUTOR_WEBHOOK_TIMEOUT_SECONDS,
+    maxWebhooks: values.CC_EXECUTOR_MAX_WEBHOOKS,
+    maxPendingDeliveries: values.CC_EXECUTOR_MAX_PENDING_DELIVERIES,
     writeDeadlineSeconds: values.CC_EXECUTOR_WRITE_DEADLINE_SECONDS,
     url: values.CC_EXECUTOR_URL,
     token: values.CC_EXECUTOR_TOKEN,

@@ -10,6 +10,7 @@ import { reachEveryLimit } from './limit-faults.js'
 import { killAroundParking } from './parking-faults.js'
 import { endEverythingAtOnce, stopWorkerAsRedisGoes, submitFiftyTimes } from './service-faults.js'
 import { endWithLongOutages, surviveShortOutages } from './store-faults.js'
+import { killAroundDelivery } from './webhook-faults.js'
 import { freezeWorkerBeyondItsLease, killWorkerAtEveryPhase } from './worker-faults.js'
 
 // Three at once: most of a scene's time is waiting for leases to end.
@@ -52,6 +53,8 @@ if (process.env['CC_EXECUTOR_TEST_ALL'] === '1') {
   ] = loseClients
   SCENES['workers and APIs are killed around parking and unparking: what is parked stays so, and goes on once'] =
     killAroundParking
+  SCENES['APIs, workers and Redis are killed around deliveries of webhooks: each end is told, in order'] =
+    killAroundDelivery
   SCENES['the primary changes three times under open connections'] = (t, seed) =>
     demotePrimary(t, `${seed}/all`, { processes: 2, rounds: 3 })
   SCENES['DNS is silent as Redis comes back, and as it moves: runs go on, and all is well as soon as it speaks again'] =

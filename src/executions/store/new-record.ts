@@ -50,6 +50,7 @@ export function toNewRecord(record: NewRecord): NewRecordArguments {
     parentId: record.parentId,
     taskIndex: record.parentId === undefined ? undefined : String(record.taskIndex ?? 0),
     taskCount: record.taskCount?.toString(),
+    webhooks: toJson(request.webhooks),
   }
   const event = serializeWithoutSeq(
     {

@@ -26,7 +26,7 @@ import {
   checkUser,
 } from './check-machine.js'
 import { checkRedis } from './check-redis.js'
-import { checkLimits, checkPort } from './check-service.js'
+import { checkLimits, checkPort, checkWebhooks } from './check-service.js'
 import type { Finding, Verdict } from './finding.js'
 
 type Check = readonly [part: string, verdict: Verdict | undefined | Promise<Verdict | undefined>]
@@ -106,6 +106,7 @@ export async function diagnose(environment: NodeJS.ProcessEnv): Promise<Finding[
       ...only('api', config, () => [
         ['port', checkPort(config)],
         ['limits', checkLimits(config)],
+        ['webhooks', checkWebhooks(config)],
       ]),
     ]),
   ])

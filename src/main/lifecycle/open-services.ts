@@ -17,6 +17,7 @@ import { closeRedis, keyRoot, openRedis, type Redis } from '../../platform/redis
 import { sendControl } from '../../queue/control-channel.js'
 import { openExecutionQueue } from '../../queue/execution-queue.js'
 import { openTokenServices } from '../../tokens/token-services.js'
+import { createWebhookStore } from '../../webhooks/webhook-store.js'
 import { openSigningKey, type SigningKey } from '../../verification/signing-key.js'
 
 interface OpenOptions {
@@ -45,6 +46,7 @@ export function openDomain(
   const store = createExecutionStore(redis, config)
   const workers = createWorkerRegistry(redis, config.prefix)
   const history = createRunHistory(redis, config.prefix)
+  const webhooks = createWebhookStore(redis, config.prefix)
   let signingKey: Promise<SigningKey> | undefined
   return {
     config,
@@ -61,6 +63,7 @@ export function openDomain(
     log: createEventLog(redis, config.prefix),
     workers,
     eviction: watchEviction(redis),
+    ownsWebhook: async (id, owner) => (await webhooks.get(id))?.createdBy === owner,
     control: (message) => sendControl(redis, config.prefix, message),
   }
 }
@@ -69,7 +72,7 @@ export function openDomain(
  * The API's services: the domain, and beside its connection one that listens and one on which logs are read: a long
  * answer there keeps no submission, no cancel and no look at an execution waiting.
  */
-export function openApiServices(options: OpenOptions): ExecutionServices & { redis: Redis } {
+export function openApiServices(options: OpenOptions): ExecutionServices & { redis: Redis; subscriber: Redis } {
   const { config, redisUrl, logger, lifetime } = options
   const domain = openDomain(options, 'caller')
   const subscriber = lifetime.own(
@@ -86,7 +89,7 @@ export function openApiServices(options: OpenOptions): ExecutionServices & { red
   const feed = lifetime.own('event feed', openEventFeed({ log, subscriber, logger }), (opened) => opened.close())
   const { access, ...kept } = openTokenServices({ redis: domain.redis, subscriber, config, logger })
   const tokens = { ...kept, access: lifetime.own('tokens in use', access, (opened) => opened.close()) }
-  return { ...domain, log, feed, tokens }
+  return { ...domain, log, feed, tokens, subscriber }
 }
 
 /**
