@@ -29,6 +29,7 @@ const RULES: Record<string, Rule> = {
   'src/events': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
   'src/tokens': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
   'src/schedules': { rooms: ['src/protocol', 'src/platform', 'src/tokens'], packages: ['ioredis'] },
+  'src/webhooks': { rooms: ['src/protocol', 'src/platform', 'src/egress'], packages: ['ioredis'] },
   'src/queue': { rooms: ['src/protocol', 'src/platform'], packages: ['bullmq', 'ioredis'] },
   'src/history': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
   // What must not be told is the same for everybody.
@@ -70,7 +71,7 @@ const RULES: Record<string, Rule> = {
   plugins: { rooms: ['src/protocol', 'src/platform', 'src/tokens'], types: ['src/executions'], packages: ['fastify'] },
   workers: { rooms: ['src/platform', 'src/executions', 'src/queue'], packages: ['bullmq'] },
   routes: {
-    rooms: ['src/protocol', 'src/executions', 'src/events', 'src/rpc', 'src/mcp', 'src/tokens'],
+    rooms: ['src/protocol', 'src/executions', 'src/events', 'src/rpc', 'src/mcp', 'src/tokens', 'src/webhooks'],
     packages: ['fastify', 'ws'],
   },
   openapi: { rooms: ['src/main'] },
@@ -115,6 +116,7 @@ const LONG_FILES: Record<string, string> = {
   'src/protocol/operations.ts': 'the one table of operations, and the types that are read from it',
   'src/protocol/tools.ts': 'the one table of tools, what they take and answer',
   'src/verification/checks.ts': 'one function a check',
+  'src/webhooks/scripts.generated.ts': 'generated from the files in lua/',
   'src/verification/manifest.ts': 'one walk of a folder with its bounds',
 }
 const ENVIRONMENT_READERS = /^src\/(?:platform\/config\.ts|main\/|setup\/)/

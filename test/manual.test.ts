@@ -13,6 +13,7 @@ import { EVENT_TYPES } from '../src/protocol/events.js'
 import { ExecuteRequest } from '../src/protocol/execute-request.js'
 import { OutcomeCode, RetryReason } from '../src/protocol/execution.js'
 import { RPC_METHODS } from '../src/protocol/operations.js'
+import { DeliveryAttempt } from '../src/protocol/webhooks.js'
 import { NOTIFICATIONS, SubscriptionClosedReason } from '../src/protocol/subscription.js'
 import { openTestService } from './support/service.js'
 
@@ -122,6 +123,8 @@ void t.test('it names every setting with its default; no page names one that doe
     ...[...composes.matchAll(/\$\{([A-Z_]+)/g)].map(([, name = '']) => name),
   ])
   // Of set-up, of hooks, of Claude's, and of the system's folders.
+  /** Of attempts of webhooks. */
+  for (const error of DeliveryAttempt.shape.error.unwrap().options) codes.add(error)
   const elsewhere =
     /^(?:XDG_DATA_HOME$|CC_EXECUTOR_CACHE_DIR$|CC_EXECUTOR_CLAUDE_VERSION$|HOOK_(?:STAGE|EXECUTION_ID|WORKSPACE)$|ANTHROPIC_|CLAUDE_(?:CODE|CONFIG|UID|GID)|AWS_)/
   for (const [page, text] of texts) {

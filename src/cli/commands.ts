@@ -26,6 +26,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   usage: async () => (await import('./usage.js')).usage,
   token: async () => (await import('./token.js')).token,
   tokens: async () => (await import('./tokens.js')).tokens,
+  webhook: async () => (await import('./webhook.js')).webhook,
 }
 /** The column in which `cc-executor help` says what a command does. */
 const COLUMN = 46

@@ -18,6 +18,7 @@ import { createSharedSocket } from './shared-socket.js'
 import { createMessageCalls, type MessageCalls } from './message-calls.js'
 import { createScheduleCalls, type ScheduleCalls } from './schedule-calls.js'
 import { createTokenCalls, type PageQuery, type TokenCalls } from './token-calls.js'
+import { createWebhookCalls, type WebhookCalls } from './webhook-calls.js'
 
 // What a program that uses the package names beside openClient (package.json, exports["./client"]).
 export { ClientError } from './client-error.js'
@@ -32,6 +33,7 @@ export type { Message, MessageRequest } from '../protocol/messages.js'
 export type { Schedule, ScheduleChange, SchedulePage, ScheduleRequest } from '../protocol/schedules.js'
 export type { BudgetRequest } from '../protocol/usage.js'
 export type { NewToken, Ticket, Token, TokenChange, TokenPage, TokenRequest } from '../protocol/tokens.js'
+export type { Delivery, NewWebhook, Webhook, WebhookPayload, WebhookRequest } from '../protocol/webhooks.js'
 
 const DEFAULT_RECONNECT_SECONDS = 300
 
@@ -74,7 +76,7 @@ export interface ResultOptions extends CallOptions {
 }
 
 /** Every method throws ClientError and nothing else, an abort by the caller's own signal excepted. */
-export interface Client extends TokenCalls, ApprovalCalls, MessageCalls, ScheduleCalls {
+export interface Client extends TokenCalls, ApprovalCalls, MessageCalls, ScheduleCalls, WebhookCalls {
   readonly url: string
   execute(request: ExecuteRequest, options?: ExecuteOptions): Promise<Execution>
   get(executionId: string, options?: CallOptions): Promise<Execution>
@@ -163,6 +165,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
   return {
     url,
     ...createTokenCalls(rest),
+    ...createWebhookCalls(rest),
     ...createApprovalCalls(rest),
     ...createMessageCalls(rest),
     ...createScheduleCalls(rest),

@@ -43,6 +43,8 @@ export interface DomainServices extends ReadServices {
   readonly schemas: SchemaChecks
   /** Why the store may throw away what it accepts; undefined: it does not. */
   readonly eviction: () => Promise<string | undefined>
+  /** Whether a token has such a webhook of its own. */
+  readonly ownsWebhook: (id: string, owner: string) => Promise<boolean>
   /** Tells all workers to look at a record again. */
   readonly control: (message: ControlMessage) => Promise<void>
 }

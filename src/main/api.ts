@@ -20,6 +20,7 @@ import { buildApp, createRedisCheck } from './build-app.js'
 import { findFileLack } from './lifecycle/open-files.js'
 import { openDataFolder } from './lifecycle/open-data-folder.js'
 import { openApiServices } from './lifecycle/open-services.js'
+import { openWebhooks } from './lifecycle/open-webhooks.js'
 import { repeat } from './lifecycle/repeat.js'
 import { watchIdle } from './lifecycle/watch-idle.js'
 
@@ -98,9 +99,10 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     if (eviction !== undefined) logger.warn(`${eviction} New executions are refused until then.`)
     const lack = findFileLack(config)
     if (lack !== undefined) logger.warn(`${lack.message}; ${lack.remedy}`)
+    const webhooks = openWebhooks({ ...services, redisUrl, lifetime, configured: tokens?.shown })
     const app = lifetime.own(
       'HTTP server',
-      await buildApp({ services, tokens, checkRedis: createRedisCheck(services.redis) }),
+      await buildApp({ services, tokens, webhooks, checkRedis: createRedisCheck(services.redis) }),
       (opened) => opened.close(),
     )
     serve()

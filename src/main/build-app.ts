@@ -22,6 +22,7 @@ import { scheduleRoutes } from '../../routes/schedules.js'
 import { serviceRoutes } from '../../routes/service.js'
 import { streamRoutes } from '../../routes/stream.js'
 import { tokenRoutes } from '../../routes/tokens.js'
+import { webhookRoutes } from '../../routes/webhooks.js'
 import { workspaceRoutes } from '../../routes/workspaces.js'
 import { getQueueState } from '../executions/read/queue-state.js'
 import type { ExecutionServices } from '../executions/services.js'
@@ -33,6 +34,7 @@ import { VERSION } from '../platform/version.js'
 import { BODY_LIMIT_BYTES } from '../protocol/limits.js'
 import type { Health } from '../protocol/service-state.js'
 import { buildOpenRpcDocument } from '../rpc/open-rpc-document.js'
+import type { OpenedWebhooks } from './lifecycle/open-webhooks.js'
 
 const REQUEST_TIMEOUT_MS = 30_000
 const PARAMETER_LIMIT_CHARACTERS = 64 * 1024
@@ -41,6 +43,7 @@ export interface AppOptions {
   readonly services: ExecutionServices
   /** undefined: open to everybody who passes the Host and Origin checks. */
   readonly tokens: TokenBook | undefined
+  readonly webhooks: OpenedWebhooks
   readonly checkRedis: () => Promise<string | undefined>
 }
 
@@ -92,7 +95,7 @@ function watchForBasePath(app: FastifyInstance, basePath: string): () => void {
 }
 
 /** The HTTP application: plugins in their order, then routes. It opens nothing but itself. */
-export async function buildApp({ services, tokens, checkRedis }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp({ services, tokens, webhooks, checkRedis }: AppOptions): Promise<FastifyInstance> {
   const { config, logger } = services
   // At info the domain tells what happens to executions; a line per request would drown it.
   const requestLogger: FastifyBaseLogger = logger.child(
@@ -154,6 +157,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(historyRoutes)
   await app.register(scheduleRoutes)
   await app.register(tokenRoutes, { configured: tokens?.shown })
+  await app.register(webhookRoutes, { ...webhooks, basePath: config.basePath })
   await app.register(serviceRoutes, { health, checkRedis })
   await app.register(mcpRoutes, { health, checkRedis, version: VERSION })
   await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover, version: VERSION })

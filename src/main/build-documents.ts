@@ -4,6 +4,7 @@ import { createLogger } from '../platform/logger.js'
 import { VERSION } from '../platform/version.js'
 import { buildOpenRpcDocument } from '../rpc/open-rpc-document.js'
 import { buildApp } from './build-app.js'
+import type { OpenedWebhooks } from './lifecycle/open-webhooks.js'
 
 /** The documents that describe the API, by file name. They come from the routes' own schemas; no store is opened. */
 export async function buildDocuments(): Promise<Record<string, unknown>> {
@@ -12,7 +13,8 @@ export async function buildDocuments(): Promise<Record<string, unknown>> {
     config: readConfig({ LOG_LEVEL: 'silent' }),
     logger: createLogger('silent', 'generate'),
   } as ExecutionServices
-  const app = await buildApp({ services, tokens: undefined, checkRedis: async () => undefined })
+  const webhooks = {} as OpenedWebhooks
+  const app = await buildApp({ services, tokens: undefined, webhooks, checkRedis: async () => undefined })
   try {
     await app.ready()
     return { 'openapi.json': app.swagger(), 'rpc.schema.json': buildOpenRpcDocument(VERSION) }

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { ATTACHMENTS_LIMIT, ATTACHMENTS_LIMIT_BYTES } from '../protocol/limits.js'
 import { wholeNumber } from '../protocol/numbers.js'
 import { PermissionMode } from '../protocol/permission-mode.js'
+import { NetworkHost } from '../protocol/sandbox.js'
 import { cacheDirectory, defaultDataDir } from './own-folders.js'
 import { explainRedisUrl, hasPassword, type RedisAccess } from './redis-url.js'
 import { readSecretFiles, type SecretFile, type SecretFiles } from './secret-files.js'
@@ -250,6 +251,18 @@ export const VARIABLES = {
   ],
   CC_EXECUTOR_MAX_SCHEDULES: [wholeNumber(1, 1_000_000), '10000', 'schedules of all tokens together'],
   CC_EXECUTOR_MAX_SCHEDULES_PER_TOKEN: [wholeNumber(1, 1_000_000), '1000', 'schedules of one token'],
+  CC_EXECUTOR_WEBHOOK_HOSTS: [
+    list.pipe(z.array(NetworkHost)),
+    '',
+    'private hosts that webhooks may lead to, such as hooks.internal, localhost:9000 or 10.0.0.5:8080',
+  ],
+  CC_EXECUTOR_WEBHOOK_TIMEOUT_SECONDS: [seconds(0.1, 60), '15', 'how long an endpoint may take to answer a delivery'],
+  CC_EXECUTOR_MAX_WEBHOOKS: [wholeNumber(1, 1_000), '100', 'webhooks of a token'],
+  CC_EXECUTOR_MAX_PENDING_DELIVERIES: [
+    wholeNumber(1, 1_000_000),
+    '10000',
+    'deliveries of a webhook that may wait at once; beyond this new ones are dropped and counted',
+  ],
   CC_EXECUTOR_MAX_SUBSCRIPTIONS: [wholeNumber(1, 100_000), '1000', 'subscriptions per connection'],
   CC_EXECUTOR_WRITE_DEADLINE_SECONDS: [
     seconds(0.1, 3600),
@@ -370,6 +383,10 @@ export interface Config {
   readonly maxTokens: number
   readonly maxSchedules: number
   readonly maxSchedulesPerToken: number
+  readonly webhookHosts: readonly string[]
+  readonly webhookTimeoutSeconds: number
+  readonly maxWebhooks: number
+  readonly maxPendingDeliveries: number
   readonly writeDeadlineSeconds: number
   /** Where the command line finds the service, and what it sends there. */
   readonly url: string | undefined
@@ -515,6 +532,10 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     maxTokens: values.CC_EXECUTOR_MAX_TOKENS,
     maxSchedules: values.CC_EXECUTOR_MAX_SCHEDULES,
     maxSchedulesPerToken: values.CC_EXECUTOR_MAX_SCHEDULES_PER_TOKEN,
+    webhookHosts: values.CC_EXECUTOR_WEBHOOK_HOSTS,
+    webhookTimeoutSeconds: values.CC_EXECUTOR_WEBHOOK_TIMEOUT_SECONDS,
+    maxWebhooks: values.CC_EXECUTOR_MAX_WEBHOOKS,
+    maxPendingDeliveries: values.CC_EXECUTOR_MAX_PENDING_DELIVERIES,
     writeDeadlineSeconds: values.CC_EXECUTOR_WRITE_DEADLINE_SECONDS,
     url: values.CC_EXECUTOR_URL,
     token: values.CC_EXECUTOR_TOKEN,

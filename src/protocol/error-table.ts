@@ -30,6 +30,8 @@ export const ERROR_TABLE = {
   FILE_NOT_FOUND: { status: 404, rpc: 40404, retryable: false, title: 'The workspace has no such file.' },
   APPROVAL_NOT_FOUND: { status: 404, rpc: 40405, retryable: false, title: 'There is no such approval.' },
   SCHEDULE_NOT_FOUND: { status: 404, rpc: 40406, retryable: false, title: 'There is no such schedule.' },
+  WEBHOOK_NOT_FOUND: { status: 404, rpc: 40407, retryable: false, title: 'You have no such webhook.' },
+  DELIVERY_NOT_FOUND: { status: 404, rpc: 40408, retryable: false, title: 'The webhook has no such delivery.' },
   TOKEN_NOT_FOUND: { status: 404, rpc: 40409, retryable: false, title: 'There is no such token.' },
   WORKSPACE_NOT_FOUND: { status: 404, rpc: 40410, retryable: false, title: 'You have no such workspace.' },
   METHOD_NOT_ALLOWED: {

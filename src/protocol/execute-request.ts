@@ -25,6 +25,7 @@ import {
   VERIFIED_FILES_LIMIT,
   VERIFIED_PATH_LIMIT_BYTES,
   VERIFY_COMMANDS_LIMIT,
+  WEBHOOK_NAMES_LIMIT,
   WORKSPACE_LIMIT_BYTES,
 } from './limits.js'
 import { PermissionMode } from './permission-mode.js'
@@ -376,6 +377,15 @@ const fields = {
   }),
   verify: Verify.optional(),
   metadata: Metadata.optional(),
+  webhooks: z
+    .array(text(64))
+    .max(WEBHOOK_NAMES_LIMIT)
+    .optional()
+    .meta({
+      description:
+        'Ids of your webhooks that receive the events of this execution; default: all of them, `[]`: none. ' +
+        'Webhooks for all tokens receive them in any case.',
+    }),
 } as const
 
 /** What belongs to the list as a whole; everything else a task inherits from it, and may say anew for itself. */

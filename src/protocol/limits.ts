@@ -90,6 +90,21 @@ export const SHOWN_MOMENTS = 10
 export const MISSED_LIMIT = 100
 /** Executions of one schedule that have not ended, with `overlap: "queue"`: further moments are skipped. */
 export const OPEN_RUNS_LIMIT = 100
+// Webhooks.
+export const WEBHOOK_URL_LIMIT = 2048
+/** Of `events`. */
+export const WEBHOOK_PATTERNS_LIMIT = 20
+/** Of `webhooks` of a request. */
+export const WEBHOOK_NAMES_LIMIT = 20
+/** How long the secret before a rotation signs beside the new one. */
+export const WEBHOOK_ROTATION_HOURS = 24
+/** A delivery is tried for so long; a webhook that has accepted nothing by then is disabled. */
+export const DELIVERY_HOURS = 72
+/** How long a delivery that has ended is kept, and how many of them by each webhook. */
+export const DELIVERY_KEPT_DAYS = 7
+export const DELIVERIES_KEPT = 1_000
+/** Of a delivery's attempts, the last ones are kept. */
+export const DELIVERY_ATTEMPTS_KEPT = 20
 
 // Waits.
 /** The longest wait that may be asked for. */

@@ -25,6 +25,7 @@ import { Schedule, ScheduleChange, SchedulePage, ScheduleRequest } from './sched
 import { SubscribeParams, SubscribeResult, SubscriptionId } from './subscription.js'
 import { NewToken, Ticket, TicketRequest, Token, TokenChange, TokenPage, TokenRequest } from './tokens.js'
 import { BudgetRequest, NAMES_A_LIMIT, NewBudget, UsageReport } from './usage.js'
+import { Delivery, DeliveryPage, NewWebhook, Webhook, WebhookChange, WebhookPage, WebhookRequest } from './webhooks.js'
 
 const Target = z.strictObject({ executionId: ExecutionReference })
 const ControlParams = Target.extend({ reason: z.string().max(REASON_LIMIT).optional() })
@@ -88,6 +89,8 @@ const FILE_ERRORS = ['EXECUTION_NOT_FOUND', 'NOT_FINISHED', 'FILE_NOT_KEPT', 'ST
 const NEW_SCHEDULE_ERRORS = ['COMMAND_NOT_ALLOWED', 'FORBIDDEN'] as const
 const STEERING_ERRORS = ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'] as const
 
+const WEBHOOK_ERRORS = ['WEBHOOK_NOT_FOUND', 'STORE_UNAVAILABLE'] as const
+
 /**
  * What a client can ask for: name → scope, answer, errors, and the ways in, as a method of `/ws` and as a route.
  * Routes, JSON-RPC, MCP's tools and the documents are made from this.
@@ -102,6 +105,7 @@ export const OPERATIONS = {
       'WORKSPACE_NOT_FOUND',
       'SESSION_NOT_FOUND',
       'SESSION_BUSY',
+      'WEBHOOK_NOT_FOUND',
       'PAYLOAD_TOO_LARGE',
       'IDEMPOTENCY_CONFLICT',
       'EXECUTION_NOT_FOUND',
@@ -472,6 +476,81 @@ export const OPERATIONS = {
       method: 'POST',
       paths: { '/schedules/:id/run': 'runSchedule' },
       input: { params: rest.ScheduleParams, headers: rest.SubmitKeyHeaders, body: Nothing.optional() },
+  'webhook.create': {
+    scope: 'execute',
+    result: NewWebhook,
+    errors: ['WEBHOOK_NOT_FOUND', 'IDEMPOTENCY_CONFLICT', 'RATE_LIMITED', 'STORE_UNAVAILABLE'],
+    rest: {
+      method: 'POST',
+      paths: { '/webhooks': 'createWebhook' },
+      input: { body: WebhookRequest, headers: rest.WebhookHeaders },
+    },
+  },
+  'webhook.list': {
+    scope: 'execute',
+    result: WebhookPage,
+    errors: ['STORE_UNAVAILABLE'],
+    rest: { method: 'GET', paths: { '/webhooks': 'listWebhooks' }, input: { querystring: rest.WebhooksQuery } },
+  },
+  'webhook.get': {
+    scope: 'execute',
+    result: Webhook,
+    errors: WEBHOOK_ERRORS,
+    rest: { method: 'GET', paths: { '/webhooks/:id': 'getWebhook' }, input: { params: rest.WebhookParams } },
+  },
+  'webhook.change': {
+    scope: 'execute',
+    result: Webhook,
+    errors: WEBHOOK_ERRORS,
+    rest: {
+      method: 'PATCH',
+      paths: { '/webhooks/:id': 'changeWebhook' },
+      input: { params: rest.WebhookParams, body: WebhookChange },
+    },
+  },
+  'webhook.delete': {
+    scope: 'execute',
+    errors: WEBHOOK_ERRORS,
+    rest: { method: 'DELETE', paths: { '/webhooks/:id': 'deleteWebhook' }, input: { params: rest.WebhookParams } },
+  },
+  'webhook.rotate': {
+    scope: 'execute',
+    result: NewWebhook,
+    errors: WEBHOOK_ERRORS,
+    rest: {
+      method: 'POST',
+      paths: { '/webhooks/:id/rotate': 'rotateWebhookSecret' },
+      input: { params: rest.WebhookParams, body: rest.NoBody },
+    },
+  },
+  'webhook.test': {
+    scope: 'execute',
+    result: Delivery,
+    errors: [...WEBHOOK_ERRORS, 'RATE_LIMITED'],
+    rest: {
+      method: 'POST',
+      paths: { '/webhooks/:id/test': 'testWebhook' },
+      input: { params: rest.WebhookParams, body: rest.NoBody },
+    },
+  },
+  'webhook.deliveries': {
+    scope: 'execute',
+    result: DeliveryPage,
+    errors: WEBHOOK_ERRORS,
+    rest: {
+      method: 'GET',
+      paths: { '/webhooks/:id/deliveries': 'listDeliveries' },
+      input: { params: rest.WebhookParams, querystring: rest.DeliveriesQuery },
+    },
+  },
+  'webhook.redeliver': {
+    scope: 'execute',
+    result: Delivery,
+    errors: [...WEBHOOK_ERRORS, 'DELIVERY_NOT_FOUND'],
+    rest: {
+      method: 'POST',
+      paths: { '/webhooks/:id/deliveries/:deliveryId/redeliver': 'redeliver' },
+      input: { params: rest.DeliveryParams, body: rest.NoBody },
     },
   },
   'ticket.create': {

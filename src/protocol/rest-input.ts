@@ -15,6 +15,7 @@ import type { ExecutionFilters } from './listing.js'
 import { wholeNumber } from './numbers.js'
 import { ScheduleId } from './schedules.js'
 import { USAGE_GROUPS } from './usage.js'
+import { DeliveryStatus } from './webhooks.js'
 
 /** What a change may be called: RFC 7396. */
 export const MERGE_PATCH = 'application/merge-patch+json'
@@ -143,6 +144,28 @@ export const ScheduleParams = z.strictObject({ id: z.string().meta({ description
 export const SchedulesQuery = z.strictObject({
   limit: wholeNumber(1, LIST_LIMIT).optional().meta({ description: 'Default 50, at most 200.' }),
   cursor: ScheduleId.optional().meta({ description: '`nextCursor` of the previous page.' }),
+const webhookId = z.string().meta({ description: 'The id of a webhook.' })
+export const WebhookParams = z.strictObject({ id: webhookId })
+export const DeliveryParams = z.strictObject({
+  id: webhookId,
+  deliveryId: z.string().meta({ description: 'The id of a delivery.' }),
+})
+export const WebhooksQuery = z.strictObject({
+  limit: wholeNumber(1, LIST_LIMIT).optional().meta({ description: 'Default 50, at most 200.' }),
+  cursor: z
+    .string()
+    .regex(/^whk_[0-9a-f]{32}$/, 'expected the nextCursor of a page')
+    .optional()
+    .meta({ description: '`nextCursor` of the previous page.' }),
+})
+export const DeliveriesQuery = z.strictObject({
+  status: listOf(DeliveryStatus).optional().meta({ description: 'One or several, comma-separated; default all.' }),
+  limit: wholeNumber(1, LIST_LIMIT).optional().meta({ description: 'Default 50, at most 200.' }),
+  cursor: z
+    .string()
+    .regex(/^msg_[0-9a-f]{32}$/, 'expected the nextCursor of a page')
+    .optional()
+    .meta({ description: '`nextCursor` of the previous page.' }),
 })
 export const ApprovalParams = z.strictObject({ id: z.string().meta({ description: 'The id of an approval.' }) })
 export const ApprovalsQuery = z.strictObject({
@@ -180,6 +203,12 @@ export const TokenHeaders = z.object({
 })
 export const ScheduleHeaders = z.object({
   'idempotency-key': z.string().optional().meta({ description: 'The same key and body return the same schedule.' }),
+export const WebhookHeaders = z.object({
+  'idempotency-key': z.string().optional().meta({
+    description: 'The same key and body return the same webhook, from the second time on without its secret.',
+  }),
 })
 /** The body of cancel, pause and resume; none at all will do. */
 export const ReasonBody = z.strictObject({ reason: z.string().max(REASON_LIMIT).optional() }).optional()
+/** An action that takes nothing. */
+export const NoBody = z.strictObject({}).optional()

@@ -116,7 +116,7 @@ void t.test('an approval that is asked for', async (t) => {
   const common = { executionId: record.id, owner: 'dora', state: 'running' }
   t.same(await takeOutbox(), [
     { ...common, type: 'execution.started' },
-    { ...common, type: 'approval.requested' },
+    { ...common, type: 'approval.requested', approvalId: once },
   ])
 })
 

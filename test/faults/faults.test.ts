@@ -12,6 +12,7 @@ import { killAtPlannedMoments } from './schedule-faults.js'
 import { endEverythingAtOnce, stopWorkerAsRedisGoes, submitFiftyTimes } from './service-faults.js'
 import { endWithLongOutages, surviveShortOutages } from './store-faults.js'
 import { killAroundTokens } from './token-faults.js'
+import { killAroundDelivery } from './webhook-faults.js'
 import { freezeWorkerBeyondItsLease, killWorkerAtEveryPhase } from './worker-faults.js'
 
 // Three at once: most of a scene's time is waiting for leases to end.
@@ -58,6 +59,8 @@ if (process.env['CC_EXECUTOR_TEST_ALL'] === '1') {
     killAroundTokens
   SCENES['APIs are killed at planned moments, Redis restarts, and its clock is set: each moment starts one execution'] =
     killAtPlannedMoments
+  SCENES['APIs, workers and Redis are killed around deliveries of webhooks: each end is told, in order'] =
+    killAroundDelivery
   SCENES['the primary changes three times under open connections'] = (t, seed) =>
     demotePrimary(t, `${seed}/all`, { processes: 2, rounds: 3 })
   SCENES['DNS is silent as Redis comes back, and as it moves: runs go on, and all is well as soon as it speaks again'] =

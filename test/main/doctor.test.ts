@@ -30,7 +30,7 @@ import {
   checkUser,
 } from '../../src/main/doctor/check-machine.js'
 import { checkRedis, judgeRedis, judgeSkew } from '../../src/main/doctor/check-redis.js'
-import { checkPort, describeLimits } from '../../src/main/doctor/check-service.js'
+import { checkPort, describeLimits, describeWebhooks } from '../../src/main/doctor/check-service.js'
 import { diagnose, toLine } from '../../src/main/doctor/diagnose.js'
 import type { Finding } from '../../src/main/doctor/finding.js'
 import { inspectClaude } from '../../src/main/lifecycle/inspect-claude.js'
@@ -381,6 +381,31 @@ void t.test('several credentials: each of the file, a login that ends soon, and 
     message: /max: its limit is reached until 2026-11-30T18:00/,
   })
   t.equal(describeLimits([{ ...known, account: undefined }]), undefined)
+})
+
+void t.test('webhooks that fail, or were disabled for that, are named', async (t) => {
+  const at = '2026-11-30T18:00:00.000Z'
+  const known = {
+    id: 'whk_1',
+    url: 'https://hooks.example/',
+    events: ['*'],
+    enabled: true,
+    allTokens: false,
+    createdAt: at,
+    createdBy: 'default',
+    pendingDeliveries: 0,
+    droppedDeliveries: 0,
+  }
+  t.equal(describeWebhooks([]), undefined)
+  t.equal(describeWebhooks(undefined), undefined)
+  t.match(describeWebhooks([known]), { status: 'ok' })
+  t.match(describeWebhooks([known, { ...known, id: 'whk_2', failingSince: at }]), {
+    status: 'warning',
+    message: `whk_2 fails since ${at}`,
+  })
+  const disabled = { ...known, enabled: false, disabledAt: at, failingSince: at }
+  t.match(describeWebhooks([{ ...disabled, disabledReason: 'gone' }]), { message: 'whk_1 was disabled (gone)' })
+  t.match(describeWebhooks([{ ...disabled, disabledReason: 'request' }]), { status: 'ok' })
 })
 
 void t.test('containment: what stands in its way is named with its remedy', async (t) => {

@@ -21,9 +21,9 @@ const routes = Object.entries<Operation>(OPERATIONS).flatMap(([name, { scope, re
     scope,
     isOpen: rest?.open ?? false,
     method: rest?.method ?? 'GET',
-    url: path.replace(':id', 'x').replace('*', 'y'),
+    url: path.replaceAll(/:\w+/g, 'x').replace('*', 'y'),
     path,
-    documented: `${rest?.method.toLowerCase()} ${path.replace(':id', '{id}').replace('*', '{path}')}`,
+    documented: `${rest?.method.toLowerCase()} ${path.replaceAll(/:(\w+)/g, '{$1}').replace('*', '{path}')}`,
     operationId,
   })),
 )
@@ -76,6 +76,10 @@ async function listen(): Promise<{ address: string; printed: string }> {
     // Safe: what is not there refuses every call.
     services: services as ExecutionServices,
     tokens: { find, findById: () => undefined, shown: [], created: false, inFile: false },
+    webhooks: {
+      webhooks: { store: absent, guard: absent, maxWebhooks: 1, maxPending: 1 } as never,
+      look: () => undefined,
+    },
     checkRedis: async () => undefined,
   })
   t.teardown(() => app.close())

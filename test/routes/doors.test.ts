@@ -52,10 +52,12 @@ const OWNERS: Readonly<
   // Its own tests look at another token's: here every scope includes the one that sees all.
   '/schedules/:id': { foreign: 'of-another', code: 'SCHEDULE_NOT_FOUND' },
   '/tokens/:id': 'everybody with the scope',
+  '/webhooks/:id': { foreign: 'of-another', code: 'WEBHOOK_NOT_FOUND' },
 }
 const ownerOf = (path: string) => Object.entries(OWNERS).find(([prefix]) => path.startsWith(prefix))?.[1]
 
-const fill = (path: string, id: string): string => path.replace(':id', id).replace('*', 'file')
+const fill = (path: string, id: string): string =>
+  path.replace(':id', id).replace(':deliveryId', id).replace('*', 'file')
 
 async function make(body: Record<string, unknown>): Promise<{ id?: string; secret: string }> {
   return (await call('POST', '/tokens', { body: { name: 'made', ...body } })).body
@@ -147,7 +149,7 @@ const DOORS = ['MISDIRECTED_REQUEST', 'UNAUTHENTICATED', 'FORBIDDEN']
 
 void t.test('every route of the application is in the table', async (t) => {
   const { paths } = (await call('GET', '/openapi.json')).body as { paths: Record<string, object> }
-  const known = new Set(routes.map(({ path }) => path.replace(':id', '{id}').replace('*', '{path}')))
+  const known = new Set(routes.map(({ path }) => path.replace(/:(\w+)/g, '{$1}').replace('*', '{path}')))
   t.same(new Set(Object.keys(paths)), known)
   const lost = routes.filter(({ path }) => /[:*]/.test(path) && ownerOf(path) === undefined)
   t.same(

@@ -25,13 +25,17 @@ export interface Frame {
   readonly event: Event
 }
 
-export async function openRest(t: Parameters<typeof openTestService>[0], { apis = 1 } = {}) {
+export async function openRest(
+  t: Parameters<typeof openTestService>[0],
+  { apis = 1, env = {} }: { apis?: number; env?: NodeJS.ProcessEnv } = {},
+) {
   const service = await openTestService(t, {
     apis,
     env: {
       CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,
       CC_EXECUTOR_TOKENS: `alice=${TOKENS.alice},bob=${TOKENS.bob},reader=${TOKENS.reader}:read,runner=${TOKENS.runner}:execute`,
       CC_EXECUTOR_ALLOWED_ORIGINS: 'https://console.example',
+      ...env,
     },
   })
   const bare = await openConformingCall(service.call)

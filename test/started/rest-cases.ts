@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ErrorCode } from '../../src/protocol/errors.js'
 import { SCHEDULE_OPERATIONS } from './schedule-cases.js'
-import { TOKENS_LIMIT } from './started-service.js'
+import { DELIVERIES_LIMIT, TOKENS_LIMIT } from './started-service.js'
 import { ask, ENDLESS, NOBODY, OWNED, type Asked, type Scene } from './scene.js'
 
 /** Of the answer to a request: everything but its method. */
@@ -80,6 +80,7 @@ function submission(path: string): RestOperation {
       COMMAND_NOT_ALLOWED: { make: () => ({ path, body: { command: 'rm -rf /' } }) },
       WORKSPACE_NOT_FOUND: { make: () => ({ path, as: 'other', body: { prompt: 'x', workspace: OWNED } }) },
       SESSION_NOT_FOUND: { make: fresh({ session: { resume: NOBODY } }) },
+      WEBHOOK_NOT_FOUND: { make: fresh({ webhooks: ['whk_nothing'] }) },
       SESSION_BUSY: { make: (scene) => ({ path, body: { prompt: 'x', session: { resume: scene.running } } }) },
       BUDGET_EXCEEDED: { make: () => ({ path, as: 'poor', body: { prompt: 'x', maxBudgetTokens: 1_000 } }) },
       QUEUE_FULL: {
@@ -196,6 +197,25 @@ const ofToken = (cases: RestOperation['cases'], more: Omit<Parts, 'path'> = {}):
   scope: 'admin',
   cases: { TOKEN_NOT_FOUND: { make: () => ({ path: '/tokens/tok_nothing', ...more }) }, ...cases },
 })
+
+const HOOK = { url: 'https://hooks.invalid/x', events: ['webhook.disabled'] }
+const makeHook = async ({ url }: Scene): Promise<string> =>
+  (await ask(url, { method: 'POST', path: '/webhooks', body: HOOK })).body.id
+/** A webhook that nothing else needs. */
+const ofHook =
+  (suffix = '', more: Omit<Parts, 'path'> = {}): Make =>
+  async (scene) => ({ path: `/webhooks/${await makeHook(scene)}${suffix}`, ...more })
+
+function hooked(suffix: string, cases: RestOperation['cases'], more: Partial<Omit<Parts, 'path'>> = {}): RestOperation {
+  const base: Make = () => ({ path: `/webhooks/whk_nothing${suffix}`, ...more })
+  return { base, scope: 'execute', cases: { WEBHOOK_NOT_FOUND: { make: base }, ...cases } }
+}
+
+async function makeHookTwice({ url }: Scene, other: Readonly<Record<string, unknown>>): Promise<Parts> {
+  const parts = { path: '/webhooks', headers: { 'idempotency-key': randomUUID() } }
+  await ask(url, { method: 'POST', ...parts, body: HOOK })
+  return { ...parts, body: { ...HOOK, ...other } }
+}
 
 export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
   'post /execute': submission('/execute'),
@@ -398,6 +418,71 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
   ),
   'delete /tokens/{id}': ofToken({ 204: { make: made() } }),
   ...SCHEDULE_OPERATIONS,
+  'post /webhooks': {
+    base: () => ({ path: '/webhooks', body: HOOK }),
+    scope: 'execute',
+    cases: {
+      '201 application/json': { make: () => ({ path: '/webhooks', body: HOOK }) },
+      '200 application/json': { make: (scene) => makeHookTwice(scene, {}) },
+      IDEMPOTENCY_CONFLICT: { make: (scene) => makeHookTwice(scene, { description: 'another' }) },
+      INVALID_REQUEST: { make: () => ({ path: '/webhooks', body: { url: 'http://127.0.0.1:1/' } }) },
+      WEBHOOK_NOT_FOUND: {
+        async make(scene) {
+          const again = await makeHookTwice(scene, {})
+          const { body } = await ask(scene.url, { method: 'POST', ...again })
+          await ask(scene.url, { method: 'DELETE', path: `/webhooks/${body.id}` })
+          return again
+        },
+      },
+      RATE_LIMITED: {
+        phase: 'full',
+        async make(scene) {
+          while ((await makeHook(scene)) !== undefined);
+          return { path: '/webhooks', body: HOOK }
+        },
+      },
+    },
+  },
+  'get /webhooks': plain('/webhooks', { scope: 'execute', wrongQuery: 'limit=0' }),
+  'get /webhooks/{id}': hooked('', { '200 application/json': { make: ofHook() } }),
+  'patch /webhooks/{id}': hooked(
+    '',
+    {
+      '200 application/json': { make: ofHook('', { body: { enabled: false } }) },
+      INVALID_REQUEST: { make: ofHook('', { body: { url: 'ftp://example.com/' } }) },
+    },
+    { body: { enabled: false } },
+  ),
+  'delete /webhooks/{id}': hooked('', { 204: { make: ofHook() } }),
+  'post /webhooks/{id}/rotate': hooked('/rotate', { '200 application/json': { make: ofHook('/rotate') } }),
+  'post /webhooks/{id}/test': hooked('/test', {
+    '202 application/json': { make: ofHook('/test') },
+    RATE_LIMITED: {
+      async make(scene) {
+        // There is nobody of that name, so that what it hears of waits for its next attempts.
+        const hears = { url: 'https://hooks.invalid/', events: ['execution.*'] }
+        const { body } = await ask(scene.url, { method: 'POST', path: '/webhooks', body: hears })
+        await scene.submit({ prompt: 'heard of', workspace: scene.workspace, webhooks: [body.id] })
+        const path = `/webhooks/${body.id}`
+        while ((await ask(scene.url, { method: 'GET', path })).body.pendingDeliveries < DELIVERIES_LIMIT);
+        return { path: `${path}/test` }
+      },
+    },
+  }),
+  'get /webhooks/{id}/deliveries': {
+    ...hooked('/deliveries', { '200 application/json': { make: ofHook('/deliveries') } }),
+    wrongQuery: 'limit=0',
+  },
+  'post /webhooks/{id}/deliveries/{deliveryId}/redeliver': hooked('/deliveries/msg_nothing/redeliver', {
+    '202 application/json': {
+      async make(scene) {
+        const path = `/webhooks/${await makeHook(scene)}`
+        const { body } = await ask(scene.url, { method: 'POST', path: `${path}/test` })
+        return { path: `${path}/deliveries/${body.id}/redeliver` }
+      },
+    },
+    DELIVERY_NOT_FOUND: { make: ofHook('/deliveries/msg_nothing/redeliver') },
+  }),
   'post /tickets': {
     base: ({ kept: id }) => ({ path: '/tickets', body: { executionId: id } }),
     scope: 'read',

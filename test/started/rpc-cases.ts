@@ -117,6 +117,7 @@ export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = {
       WORKSPACE_NOT_FOUND: { make: () => ({ as: 'other', params: { prompt: 'x', workspace: OWNED } }) },
       SESSION_NOT_FOUND: { make: () => ({ params: { prompt: 'x', session: { resume: NOBODY } } }) },
       SESSION_BUSY: { make: ({ running }) => ({ params: { prompt: 'x', session: { resume: running } } }) },
+      WEBHOOK_NOT_FOUND: { make: () => ({ params: { prompt: 'x', webhooks: ['whk_nothing'] } }) },
       PAYLOAD_TOO_LARGE: asked(() => ({ prompt: 'x'.repeat(4 * 1024 * 1024 + 1) })),
       IDEMPOTENCY_CONFLICT: {
         make: ({ workspace, key }) => ({

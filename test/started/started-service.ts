@@ -27,6 +27,9 @@ const QUEUE_LIMIT = 26
 export const TOKENS_LIMIT = 30
 /** Of one token: more than the walk makes by the way. */
 export const SCHEDULES_LIMIT = 24
+/** What an execution that starts and ends leaves with a webhook that nobody answers. */
+export const DELIVERIES_LIMIT = 2
+const WEBHOOKS_LIMIT = 40
 /** More than a walk ends by the way. */
 export const RETENTION_COUNT = 60
 
@@ -51,6 +54,8 @@ export function startedEnvironment(folder: string): NodeJS.ProcessEnv {
     CC_EXECUTOR_MAX_QUEUE: String(QUEUE_LIMIT),
     CC_EXECUTOR_MAX_TOKENS: String(TOKENS_LIMIT),
     CC_EXECUTOR_MAX_SCHEDULES_PER_TOKEN: String(SCHEDULES_LIMIT),
+    CC_EXECUTOR_MAX_WEBHOOKS: String(WEBHOOKS_LIMIT),
+    CC_EXECUTOR_MAX_PENDING_DELIVERIES: String(DELIVERIES_LIMIT),
     CC_EXECUTOR_RETENTION_COUNT: String(RETENTION_COUNT),
     CC_EXECUTOR_LOCK_SECONDS: '60',
   }

@@ -95,6 +95,7 @@ export function toRunRequest(request: ExecuteRequest): RunRequest {
     workspace: _workspace,
     priority: _priority,
     metadata: _metadata,
+    webhooks: _webhooks,
     tasks: _tasks,
     onTaskFailure: _onTaskFailure,
     timeout_per_task: _perTask,

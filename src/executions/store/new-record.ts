@@ -51,6 +51,7 @@ export function toNewRecord(record: NewRecord): NewRecordArguments {
     taskIndex: record.parentId === undefined ? undefined : String(record.taskIndex ?? 0),
     taskCount: record.taskCount?.toString(),
     scheduleId: record.scheduleId,
+    webhooks: toJson(request.webhooks),
   }
   const event = serializeWithoutSeq(
     {

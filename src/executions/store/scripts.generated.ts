@@ -695,7 +695,7 @@ end`,
   if get(id, 'parentId') then redis.call('ZREM', key('index', get(id, 'owner')), id) end
 end`,
   'include/note-outbox': `local TOLD = {'owner', 'state', 'kind', 'metadata', 'parentId', 'webhooks'}
-local function noteOutbox(id, type)
+local function noteOutbox(id, type, approvalId)
   local owner = redis.call('HGET', record(id), 'owner')
   local hearers = redis.call('HMGET', root .. ':webhook-hearers', owner or '', '*')
   if not hearers[1] and not hearers[2] then return end
@@ -712,7 +712,12 @@ local function noteOutbox(id, type)
     entry[#entry + 1] = 'code'
     entry[#entry + 1] = code
   end
+  if approvalId then
+    entry[#entry + 1] = 'approvalId'
+    entry[#entry + 1] = approvalId
+  end
   redis.call('XADD', root .. ':outbox', '*', unpack(entry))
+  redis.call('PUBLISH', root .. ':outbox-news', '')
 end`,
   'include/leave-work': `local function leaveWork(id)
   local owner = get(id, 'owner')
@@ -1535,7 +1540,7 @@ redis.call('HINCRBY', record(execution), 'approvalCount', 1)
 redis.call('HINCRBY', record(execution), 'approvalBytes', #args.asked)
 local list = get(execution, 'parentId')
 if list then addOpenApproval(list, id) end
-noteOutbox(execution, 'approval.requested')
+noteOutbox(execution, 'approval.requested', id)
 return {'requested', now, expiresAt}`,
   'request': `exceedMemory()
 local args = cjson.decode(ARGV[1])

@@ -14,6 +14,7 @@ import { newTask, toDeadline } from './new-task.js'
 import { requireRunnable } from './require-runnable.js'
 import { planBudget, toBudgetError } from '../records/plan-budget.js'
 import { requireSandbox } from '../claim/sandbox-levels.js'
+import { requireWebhooks } from './require-webhooks.js'
 import { grantRights } from '../claim/record-grant.js'
 import type { DomainServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
@@ -101,6 +102,8 @@ export async function planRecord(
   const { request, contents } = given ? { request: asked, contents: given } : takeAttachments(asked, config)
   const run = await requireRunnable(request, services, caller)
   await requireSandbox(services, request)
+  // What it goes on with has named them, and they may be gone by now.
+  if (follows !== true) await requireWebhooks(services, request, caller)
   await requireKeeping(services)
   const createdAt = await fromStore(store.recentNow())
   const id = mintUuid(createdAt)
@@ -154,8 +157,8 @@ export async function planRecord(
  * by the sweep.
  * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, WORKSPACE_NOT_FOUND, SESSION_NOT_FOUND,
  * SESSION_BUSY,
- * UNAUTHENTICATED (the token was revoked meanwhile), IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL,
- * BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE; MomentSettled
+ * WEBHOOK_NOT_FOUND, UNAUTHENTICATED (the token was revoked meanwhile), IDEMPOTENCY_CONFLICT,
+ * EXECUTION_NOT_FOUND, QUEUE_FULL, BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE; MomentSettled
  */
 export async function submitExecution(
   services: DomainServices,

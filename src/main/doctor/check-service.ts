@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { readLocalToken } from '../../cli/find-service.js'
 import type { Config } from '../../platform/config.js'
 import { CredentialState, type ClaudeAccountState } from '../../protocol/service-state.js'
+import { Webhook } from '../../protocol/webhooks.js'
 import { findService } from '../../platform/service-record.js'
 import { VERSION } from '../../platform/version.js'
 import { describeError, fail, ok, warn, type Verdict } from './finding.js'
@@ -59,13 +60,32 @@ export function describeLimits(credentials: unknown): Verdict | undefined {
     : ok(described.join('; '))
 }
 
+/** What a service says of its webhooks in GET /webhooks. undefined: it has none. */
+export function describeWebhooks(webhooks: unknown): Verdict | undefined {
+  const { data: known = [] } = Webhook.array().safeParse(webhooks)
+  if (known.length === 0) return undefined
+  const troubles = known.flatMap(({ id, disabledReason, failingSince }) => {
+    if (disabledReason === 'failing' || disabledReason === 'gone') return [`${id} was disabled (${disabledReason})`]
+    return failingSince === undefined || disabledReason !== undefined ? [] : [`${id} fails since ${failingSince}`]
+  })
+  return troubles.length === 0
+    ? ok(`${known.length}, none fails`)
+    : warn(troubles.join('; '), 'cc-executor webhook deliveries ID shows why; PATCH /webhooks/ID {"enabled": true}')
+}
+
 /** Of the service that is recorded in the data folder: its address is its own, so the token goes to nobody else. */
-export async function checkLimits(config: Config): Promise<Verdict | undefined> {
+async function askOwn(config: Config, path: string): Promise<Record<string, unknown> | undefined> {
   const service = await findService(config.dataDir)
   if (!service) return undefined
   const token = config.token ?? (await readLocalToken(config).catch(() => undefined))
-  return describeLimits((await askService(`${service.url}/queue`, token))?.['credentials'])
+  return askService(`${service.url}${path}`, token)
 }
+
+export const checkLimits = async (config: Config): Promise<Verdict | undefined> =>
+  describeLimits((await askOwn(config, '/queue'))?.['credentials'])
+
+export const checkWebhooks = async (config: Config): Promise<Verdict | undefined> =>
+  describeWebhooks((await askOwn(config, '/webhooks?limit=200'))?.['webhooks'])
 
 /** Whether the port is free, or ours already. */
 export async function checkPort(config: Config): Promise<Verdict> {

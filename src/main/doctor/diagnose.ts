@@ -27,7 +27,7 @@ import {
 } from './check-machine.js'
 import { checkRedis } from './check-redis.js'
 import { checkSchedules } from './check-schedules.js'
-import { checkLimits, checkPort } from './check-service.js'
+import { checkLimits, checkPort, checkWebhooks } from './check-service.js'
 import type { Finding, Verdict } from './finding.js'
 
 type Check = readonly [part: string, verdict: Verdict | undefined | Promise<Verdict | undefined>]
@@ -108,6 +108,7 @@ export async function diagnose(environment: NodeJS.ProcessEnv): Promise<Finding[
         ['port', checkPort(config)],
         ['limits', checkLimits(config)],
         ['schedules', checkSchedules(config)],
+        ['webhooks', checkWebhooks(config)],
       ]),
     ]),
   ])

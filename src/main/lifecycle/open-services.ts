@@ -22,6 +22,7 @@ import { nextAlarm } from '../../schedules/alarm-rule.js'
 import { createScheduleStore } from '../../schedules/schedule-store.js'
 import { findOwner } from '../../tokens/find-owner.js'
 import { openTokenServices } from '../../tokens/token-services.js'
+import { createWebhookStore } from '../../webhooks/webhook-store.js'
 import { openSigningKey, type SigningKey } from '../../verification/signing-key.js'
 
 interface OpenOptions {
@@ -50,6 +51,7 @@ export function openDomain(
   const store = createExecutionStore(redis, config)
   const workers = createWorkerRegistry(redis, config.prefix)
   const history = createRunHistory(redis, config.prefix)
+  const webhooks = createWebhookStore(redis, config.prefix)
   let signingKey: Promise<SigningKey> | undefined
   return {
     config,
@@ -66,6 +68,7 @@ export function openDomain(
     log: createEventLog(redis, config.prefix),
     workers,
     eviction: watchEviction(redis),
+    ownsWebhook: async (id, owner) => (await webhooks.get(id))?.createdBy === owner,
     control: (message) => sendControl(redis, config.prefix, message),
   }
 }
@@ -79,7 +82,7 @@ export function openApiServices(
     /** Tokens of the configuration; undefined: it runs open. */
     readonly configured: readonly Token[] | undefined
   },
-): ExecutionServices & { redis: Redis } {
+): ExecutionServices & { redis: Redis; subscriber: Redis } {
   const { config, redisUrl, logger, lifetime } = options
   const domain = openDomain(options, 'caller')
   const subscriber = lifetime.own(
@@ -106,7 +109,7 @@ export function openApiServices(
     alarms,
     ownerOf: (tokenId: string) => findOwner(tokens.store, options.configured, tokenId),
   }
-  return { ...domain, log, feed, tokens, schedules }
+  return { ...domain, log, feed, tokens, schedules, subscriber }
 }
 
 /**

@@ -35,5 +35,5 @@ redis.call('HINCRBY', record(execution), 'approvalCount', 1)
 redis.call('HINCRBY', record(execution), 'approvalBytes', #args.asked)
 local list = get(execution, 'parentId')
 if list then addOpenApproval(list, id) end
-noteOutbox(execution, 'approval.requested')
+noteOutbox(execution, 'approval.requested', id)
 return {'requested', now, expiresAt}

@@ -7,7 +7,7 @@
 
 local TOLD = {'owner', 'state', 'kind', 'metadata', 'parentId', 'webhooks'}
 
-local function noteOutbox(id, type)
+local function noteOutbox(id, type, approvalId)
   local owner = redis.call('HGET', record(id), 'owner')
   local hearers = redis.call('HMGET', root .. ':webhook-hearers', owner or '', '*')
   if not hearers[1] and not hearers[2] then return end
@@ -24,5 +24,10 @@ local function noteOutbox(id, type)
     entry[#entry + 1] = 'code'
     entry[#entry + 1] = code
   end
+  if approvalId then
+    entry[#entry + 1] = 'approvalId'
+    entry[#entry + 1] = approvalId
+  end
   redis.call('XADD', root .. ':outbox', '*', unpack(entry))
+  redis.call('PUBLISH', root .. ':outbox-news', '')
 end
