@@ -30,6 +30,8 @@ const RULES: Record<string, Rule> = {
   'src/tokens': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
   'src/queue': { rooms: ['src/protocol', 'src/platform'], packages: ['bullmq', 'ioredis'] },
   'src/history': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
+  // Its share of the script of an end counts the events of a log.
+  'src/telemetry': { rooms: ['src/protocol', 'src/platform', 'src/events'], packages: ['ioredis'] },
   // What must not be told is the same for everybody.
   'src/claude': { rooms: ['src/protocol', 'src/supervision'], files: ['src/platform/secret-mask.ts'] },
   'src/verification': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
@@ -52,6 +54,7 @@ const RULES: Record<string, Rule> = {
       'src/files',
       'src/egress',
       'src/platform',
+      'src/telemetry',
     ],
     packages: ['ioredis'],
   },
@@ -65,7 +68,11 @@ const RULES: Record<string, Rule> = {
   'src/client': { rooms: ['src/protocol'], files: ['src/platform/abort-signals.ts'], packages: ['ws'] },
   'src/mcp': { rooms: ['src/protocol', 'src/client'], files: ['src/platform/abort-signals.ts'] },
   'src/cli': { rooms: ['src/protocol', 'src/client', 'src/verification', 'src/platform'] },
-  plugins: { rooms: ['src/protocol', 'src/platform', 'src/tokens'], types: ['src/executions'], packages: ['fastify'] },
+  plugins: {
+    rooms: ['src/protocol', 'src/platform', 'src/tokens'],
+    types: ['src/executions', 'src/telemetry'],
+    packages: ['fastify'],
+  },
   workers: { rooms: ['src/platform', 'src/executions', 'src/queue'], packages: ['bullmq'] },
   routes: {
     rooms: ['src/protocol', 'src/executions', 'src/events', 'src/rpc', 'src/tokens'],

@@ -9,6 +9,9 @@ import type { ControlMessage } from '../queue/control-channel.js'
 import type { ExecutionQueue } from '../queue/execution-queue.js'
 import type { SigningKey } from '../verification/signing-key.js'
 import type { TokenServices } from '../tokens/token-services.js'
+import type { FigureKeeper } from '../telemetry/figure-keeper.js'
+import type { FigureStore } from '../telemetry/figure-store.js'
+import type { Figures } from '../telemetry/figures.js'
 import type { SchemaChecks } from './json-mode/schema-checks.js'
 import type { ExecutionReads, ExecutionStore } from './store/execution-store.js'
 import type { FileStore } from './store/file-store.js'
@@ -38,6 +41,8 @@ export interface DomainServices extends ReadServices {
   readonly signingKey: () => Promise<SigningKey>
   /** Where callers' schemas are compiled and tried. */
   readonly schemas: SchemaChecks
+  /** What is counted; undefined: metrics are off. */
+  readonly figures: Figures | undefined
   /** Why the store may throw away what it accepts; undefined: it does not. */
   readonly eviction: () => Promise<string | undefined>
   /** Tells all workers to look at a record again. */
@@ -50,5 +55,7 @@ export type FollowServices = ReadServices & Pick<ExecutionServices, 'feed'>
 /** What the API's process needs besides. */
 export interface ExecutionServices extends DomainServices {
   readonly feed: EventFeed
+  /** The figures of the service and of its processes; undefined: metrics are off. */
+  readonly metrics: { readonly store: FigureStore; readonly keeper: FigureKeeper } | undefined
   readonly tokens: TokenServices
 }

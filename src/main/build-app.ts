@@ -3,6 +3,7 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } 
 import type { Redis } from 'ioredis'
 import { authPlugin } from '../../plugins/auth.js'
 import { answerMalformed, errorsPlugin, sendFrameworkError } from '../../plugins/errors.js'
+import { figuresPlugin } from '../../plugins/figures.js'
 import { jsonPlugin } from '../../plugins/json.js'
 import { openapiPlugin } from '../../plugins/openapi.js'
 import { originPlugin } from '../../plugins/origin.js'
@@ -16,6 +17,7 @@ import { approvalRoutes } from '../../routes/approvals.js'
 import { executionRoutes } from '../../routes/executions.js'
 import { historyRoutes } from '../../routes/history.js'
 import { fileRoutes } from '../../routes/files.js'
+import { metricsRoutes } from '../../routes/metrics.js'
 import { receiptRoutes } from '../../routes/receipts.js'
 import { serviceRoutes } from '../../routes/service.js'
 import { streamRoutes } from '../../routes/stream.js'
@@ -129,6 +131,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   const discover = (): Record<string, unknown> => (openRpcDocument ??= buildOpenRpcDocument(VERSION))
 
   const requireOwnPrefix = watchForBasePath(app, config.basePath)
+  if (services.figures) await app.register(figuresPlugin, { figures: services.figures })
   await app.register(errorsPlugin)
   // Before all that may refuse: its first hook marks an upgrade, and only a marked one's socket is closed when it is
   // refused.
@@ -152,6 +155,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(historyRoutes)
   await app.register(tokenRoutes, { configured: tokens?.shown })
   await app.register(serviceRoutes, { health, checkRedis })
+  await app.register(metricsRoutes)
   await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover, version: VERSION })
   requireOwnPrefix()
   return app

@@ -28,7 +28,7 @@ import { openSpawner } from '../supervision/spawner.js'
 import { describeCredentials } from './lifecycle/describe-credentials.js'
 import { openClaudeWatch } from './lifecycle/claude-watch.js'
 import { openDataFolder } from './lifecycle/open-data-folder.js'
-import { openDomain, readDeploymentId } from './lifecycle/open-services.js'
+import { openDomain, openMetrics, readDeploymentId } from './lifecycle/open-services.js'
 import { createPresence } from './lifecycle/presence.js'
 import { repeat } from './lifecycle/repeat.js'
 import { keepsFiles, requireContainment } from './lifecycle/require-containment.js'
@@ -149,6 +149,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       await credentials.recheck()
       return describe(worker?.running() ?? 0, worker?.isDraining() ?? false)
     })
+    openMetrics(domain, 'worker', (close) => withinWait(close()), lifetime)
     lifetime.own('presence', presence, (own) => {
       // It asks by announcing.
       wait?.close()

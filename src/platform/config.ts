@@ -250,6 +250,11 @@ export const VARIABLES = {
     'false',
     'set by cc-executor start --on-demand for its API: report when idle for CC_EXECUTOR_IDLE_SECONDS',
   ],
+  CC_EXECUTOR_METRICS: [
+    z.enum(['off', 'token', 'open']),
+    'token',
+    '/metrics for Prometheus; token: with a token of the read scope, open: for everybody, off: nothing is counted',
+  ],
   CC_EXECUTOR_PART: [
     z.enum(['api', 'worker']),
     undefined,
@@ -337,6 +342,7 @@ export interface Config {
   readonly simulatorUrl: string | undefined
   readonly instanceId: string | undefined
   readonly onDemand: boolean
+  readonly metrics: 'off' | 'token' | 'open'
   /** Of a container's image; undefined: all of it may be here. */
   readonly part: 'api' | 'worker' | undefined
   readonly logLevel: string
@@ -474,6 +480,7 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     simulatorUrl: values.CC_EXECUTOR_SIMULATOR_URL,
     instanceId: values.CC_EXECUTOR_INSTANCE_ID,
     onDemand: values.CC_EXECUTOR_ON_DEMAND,
+    metrics: values.CC_EXECUTOR_METRICS,
     part: values.CC_EXECUTOR_PART,
     logLevel: values.LOG_LEVEL,
     secretFiles: [

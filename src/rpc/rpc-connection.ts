@@ -49,6 +49,7 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
     feed: services.feed,
     writer: endpoint.writer,
     limit: config.maxSubscriptions,
+    figures: services.figures,
     onError: (error, executionId) =>
       logger.warn({ connectionId, executionId, err: error }, 'a subscription ended: its log could not be read'),
   })

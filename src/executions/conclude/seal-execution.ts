@@ -12,6 +12,7 @@ import type { ListedTask } from '../records/listed-task.js'
 import type { StoredMessage } from '../records/stored-message.js'
 import type { DomainServices } from '../services.js'
 import type { Conclusion, Seal } from '../store/transitions.js'
+import { toEndFigures, type EndFigures } from '../../telemetry/figure-fields.js'
 import { findUnrecordedApprovals } from './closing-approvals.js'
 import { LogReading, readLog } from './log-reading.js'
 
@@ -109,6 +110,12 @@ function toFacts(
   }
 }
 
+/** What its end adds to the metrics. */
+const toFigures = (
+  { kind, startedAt, model }: ExecutionRecord,
+  { outcome: { status, code }, usage, finishedAt, model: told = model }: Conclusion,
+): EndFigures => toEndFigures({ kind, startedAt, status, code, usage, model: told, finishedAt: finishedAt.getTime() })
+
 /**
  * The signed receipt of a conclusion that is about to be stored, and that conclusion, which also tells of approvals;
  * undefined where the execution is gone. `written`: the log as its writer knows it. The store takes the receipt only
@@ -140,6 +147,7 @@ export async function sealExecution(
     receipt: signReceipt(toFacts(record, reading, conclusion, paidBy, messages, approvals), key),
     finishedSeq: reading.lastSeq,
     key: key.jwk,
+    figures: services.figures && toFigures(record, conclusion),
   }
   return { seal, conclusion }
 }

@@ -567,6 +567,22 @@ local function pack(id)
   redis.call('COPY', draft, events, 'REPLACE')
   redis.call('DEL', draft)
 end`,
+  'constant/MODELS_KEPT': `local MODELS_KEPT = 50`,
+  'constant/OTHER': `local OTHER = 'other'`,
+  'telemetry/include/count-end': `local function countEnd(id, given)
+  if not given then return end
+  local figures, models = root .. ':figures', root .. ':figure-models'
+  for field, amount in pairs(given.fields) do redis.call('HINCRBY', figures, field, amount) end
+  local counted = tonumber(redis.call('HGET', key('log', id), 'counted') or '0')
+  redis.call('HINCRBY', figures, 'events_total', lastSeq(id) - counted)
+  redis.call('HDEL', key('log', id), 'counted')
+  local model = given.model
+  if not model then return end
+  if redis.call('SISMEMBER', models, model) == 0 then
+    if redis.call('SCARD', models) >= MODELS_KEPT then model = OTHER else redis.call('SADD', models, model) end
+  end
+  for field, amount in pairs(given.ofModel) do redis.call('HINCRBY', figures, field .. '|' .. model, amount) end
+end`,
   'history/include/history-kept-ms': `local HISTORY_KEPT_MS = 30 * 24 * 60 * 60 * 1000`,
   'history/include/remember': `local function remember(list, milliseconds, kept)
   redis.call('LPUSH', list, milliseconds)
@@ -856,6 +872,7 @@ local function conclude(id, args)
   if not isList then settleApprovals(id, closing) end
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
+  countEnd(id, args.figures)
   pack(id)
   noteOutbox(id, 'execution.finished')
   redis.call('HSET', key('log', id), 'fence', '')
@@ -1746,8 +1763,9 @@ export const SCRIPTS = {
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
-    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'platform/include/now-ms', 'constant/MODELS_KEPT', 'constant/OTHER', 'telemetry/include/count-end',
+    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
+    'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
     'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
     'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
     'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
@@ -1766,8 +1784,9 @@ export const SCRIPTS = {
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
-    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'platform/include/now-ms', 'constant/MODELS_KEPT', 'constant/OTHER', 'telemetry/include/count-end',
+    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
+    'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
     'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
     'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
     'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
@@ -1786,8 +1805,9 @@ export const SCRIPTS = {
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
-    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'platform/include/now-ms', 'constant/MODELS_KEPT', 'constant/OTHER', 'telemetry/include/count-end',
+    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
+    'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
     'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
     'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
     'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
@@ -1806,8 +1826,9 @@ export const SCRIPTS = {
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
-    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'platform/include/now-ms', 'constant/MODELS_KEPT', 'constant/OTHER', 'telemetry/include/count-end',
+    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
+    'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
     'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
     'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
     'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',

@@ -16,6 +16,9 @@ import type { Logger } from '../../platform/logger.js'
 import { closeRedis, keyRoot, openRedis, type Redis } from '../../platform/redis.js'
 import { sendControl } from '../../queue/control-channel.js'
 import { openExecutionQueue } from '../../queue/execution-queue.js'
+import { openFigureKeeper } from '../../telemetry/figure-keeper.js'
+import { createFigureStore, type ProcessKind } from '../../telemetry/figure-store.js'
+import { Figures } from '../../telemetry/figures.js'
 import { openTokenServices } from '../../tokens/token-services.js'
 import { openSigningKey, type SigningKey } from '../../verification/signing-key.js'
 
@@ -45,6 +48,7 @@ export function openDomain(
   const store = createExecutionStore(redis, config)
   const workers = createWorkerRegistry(redis, config.prefix)
   const history = createRunHistory(redis, config.prefix)
+  const figures = config.metrics === 'off' ? undefined : new Figures()
   let signingKey: Promise<SigningKey> | undefined
   return {
     config,
@@ -58,7 +62,8 @@ export function openDomain(
     outlook: createOutlook({ store, workers, history, config }),
     schemas,
     files: new FileStore(redis, config.prefix),
-    log: createEventLog(redis, config.prefix),
+    log: createEventLog(redis, config.prefix, figures && ((...appended) => figures.appended(...appended))),
+    figures,
     workers,
     eviction: watchEviction(redis),
     control: (message) => sendControl(redis, config.prefix, message),
@@ -83,10 +88,31 @@ export function openApiServices(options: OpenOptions): ExecutionServices & { red
     closeRedis,
   )
   const log = createEventLog(reader, config.prefix)
-  const feed = lifetime.own('event feed', openEventFeed({ log, subscriber, logger }), (opened) => opened.close())
+  const { figures } = domain
+  const onRelayed = figures && ((lines: Buffer): void => figures.relayed(lines))
+  const feed = lifetime.own('event feed', openEventFeed({ log, subscriber, logger, onRelayed }), (opened) =>
+    opened.close(),
+  )
   const { access, ...kept } = openTokenServices({ redis: domain.redis, subscriber, config, logger })
   const tokens = { ...kept, access: lifetime.own('tokens in use', access, (opened) => opened.close()) }
-  return { ...domain, log, feed, tokens }
+  return { ...domain, log, feed, tokens, metrics: openMetrics(domain, 'api', (close) => close(), lifetime) }
+}
+
+/**
+ * What this process counts is added to the figures of the service until it ends; undefined where metrics are off.
+ * `closing` bounds the last time.
+ */
+export function openMetrics(
+  { figures, redis, config, logger }: DomainServices & { redis: Redis },
+  kind: ProcessKind,
+  closing: (close: () => Promise<void>) => Promise<void>,
+  lifetime: Lifetime,
+): ExecutionServices['metrics'] {
+  if (!figures) return undefined
+  const store = createFigureStore(redis, config.prefix)
+  const keeper = openFigureKeeper({ kind, figures, store, logger })
+  lifetime.own('figures', keeper, (opened) => closing(() => opened.close()))
+  return { store, keeper }
 }
 
 /**
