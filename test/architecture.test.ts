@@ -61,7 +61,7 @@ const RULES: Record<string, Rule> = {
   // The original's dialect answers in the output format that a request asks for, which only src/claude can tell.
   'src/rpc': {
     rooms: ['src/protocol', 'src/events', 'src/executions', 'src/claude'],
-    types: ['src/platform'],
+    types: ['src/platform', 'src/telemetry'],
     packages: ['ws'],
   },
   // Deadlines are the same for whoever waits; nothing else of the platform is a client's.

@@ -48,6 +48,14 @@ export interface RunProxyOptions {
   readonly wanted: readonly string[]
   readonly admitted: readonly string[]
   readonly onDenied: (denied: { host: string; count: number }) => void
+  /** Where the CLI's own telemetry goes, by the path under which it sends it here. */
+  readonly telemetry?: Readonly<Record<string, Destination>> | undefined
+}
+
+export interface Destination {
+  readonly url: string
+  /** Of the operator's, which the run does not see. */
+  readonly headers: Readonly<Record<string, string>>
 }
 
 export interface RunProxy {
@@ -96,6 +104,7 @@ export async function openRunProxy({
   wanted,
   admitted,
   onDenied,
+  telemetry = {},
 }: RunProxyOptions): Promise<RunProxy> {
   const place = await mkdtemp(
     join(Buffer.byteLength(tmpdir()) > FOLDER_LIMIT_BYTES ? '/tmp' : tmpdir(), 'cc-executor-proxy-'),
@@ -167,10 +176,22 @@ export async function openRunProxy({
     )
   }
 
+  function askCollector({ url, headers: own }: Destination, request: IncomingMessage, response: ServerResponse): void {
+    const { protocol, hostname, port, pathname, search, host } = new URL(url)
+    const isSecure = protocol === 'https:'
+    const headers = { ...toHeaders(request, CREDENTIALS), ...own, host }
+    const send = isSecure ? httpsRequest : httpRequest
+    const agent = isSecure ? agents['https:'] : agents['http:']
+    const bare = hostname.replace(/^\[|\]$/g, '')
+    relay(send({ hostname: bare, port, method: 'POST', path: pathname + search, headers, agent }), request, response)
+  }
+
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = request.url ?? ''
     if (/^https?:\/\//i.test(url)) return askHost(request, response)
     if (request.method === 'POST' && MODEL_PATHS.has(url.replace(/\?.*$/s, ''))) return askModel(request, response)
+    const collector = request.method === 'POST' && Object.hasOwn(telemetry, url) ? telemetry[url] : undefined
+    if (collector) return askCollector(collector, request, response)
     // Older CLIs look once whether there is anybody.
     if (request.method === 'HEAD' && url === '/') return void response.writeHead(200).end()
     return refuseRequest(response, 'A run may call messages and count_tokens only.')

@@ -12,6 +12,7 @@ import type { TokenServices } from '../tokens/token-services.js'
 import type { FigureKeeper } from '../telemetry/figure-keeper.js'
 import type { FigureStore } from '../telemetry/figure-store.js'
 import type { Figures } from '../telemetry/figures.js'
+import type { Tracing } from '../telemetry/tracing.js'
 import type { SchemaChecks } from './json-mode/schema-checks.js'
 import type { ExecutionReads, ExecutionStore } from './store/execution-store.js'
 import type { FileStore } from './store/file-store.js'
@@ -43,6 +44,8 @@ export interface DomainServices extends ReadServices {
   readonly schemas: SchemaChecks
   /** What is counted; undefined: metrics are off. */
   readonly figures: Figures | undefined
+  /** undefined: tracing is off. */
+  readonly tracing: Tracing | undefined
   /** Why the store may throw away what it accepts; undefined: it does not. */
   readonly eviction: () => Promise<string | undefined>
   /** Tells all workers to look at a record again. */

@@ -9,6 +9,7 @@ import { openapiPlugin } from '../../plugins/openapi.js'
 import { originPlugin } from '../../plugins/origin.js'
 import { securityHeadersPlugin } from '../../plugins/security-headers.js'
 import { servicesPlugin } from '../../plugins/services.js'
+import { tracingPlugin } from '../../plugins/tracing.js'
 import { upgradeRequiredPlugin } from '../../plugins/upgrade-required.js'
 import { WEBSOCKETS_ONLY } from '../../plugins/upgrades.js'
 import { websocketPlugin } from '../../plugins/websocket.js'
@@ -146,6 +147,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(securityHeadersPlugin)
   await app.register(jsonPlugin)
   await app.register(servicesPlugin, { services })
+  if (services.tracing) await app.register(tracingPlugin, { tracing: services.tracing })
   await app.register(openapiPlugin, { basePath: config.basePath })
   await app.register(executionRoutes)
   await app.register(approvalRoutes)

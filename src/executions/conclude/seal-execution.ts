@@ -110,6 +110,13 @@ function toFacts(
   }
 }
 
+interface SealedConclusion {
+  readonly seal: Seal
+  readonly conclusion: Conclusion
+  /** Below what its spans stand. */
+  readonly trace: ExecutionRecord['trace']
+}
+
 /** What its end adds to the metrics. */
 const toFigures = (
   { kind, startedAt, model }: ExecutionRecord,
@@ -126,7 +133,7 @@ export async function sealExecution(
   id: string,
   given: Conclusion,
   written?: LogReading,
-): Promise<{ readonly seal: Seal; readonly conclusion: Conclusion } | undefined> {
+): Promise<SealedConclusion | undefined> {
   const { store } = services
   const [key, [record], { messages }] = await Promise.all([
     services.signingKey(),
@@ -149,5 +156,5 @@ export async function sealExecution(
     key: key.jwk,
     figures: services.figures && toFigures(record, conclusion),
   }
-  return { seal, conclusion }
+  return { seal, conclusion, trace: record.trace }
 }

@@ -1,4 +1,5 @@
 import { NO_USAGE } from '../../protocol/execution.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
 import type { ConcludeAnswer, Conclusion, Ending, Seal } from '../store/transitions.js'
 import type { LogReading } from './log-reading.js'
 import type { SeenWaiting } from '../store/end-commands.js'
@@ -43,9 +44,15 @@ export async function writeEnd(
     usage: ending.usage ?? NO_USAGE,
     finishedAt: new Date(await services.store.now()),
   }
-  const answer = await sealAndStore(services, id, concludeAs, conclusion)
+  const begunAt = Date.now()
+  const { trace, ...answer } = await sealAndStore(services, id, concludeAs, conclusion)
   if (answer.kind !== 'concluded') return answer
   const { status, code, exitCode } = ending.outcome
+  if (trace) {
+    const attributes = { 'cc_executor.execution.id': id, 'cc_executor.execution.status': status }
+    const error = status === 'succeeded' ? undefined : (code ?? status)
+    services.tracing?.begin({ name: 'conclusion', parent: trace, at: begunAt, attributes }).end({ error })
+  }
   services.logger.info(
     { executionId: id, attempt: ending.attempt, status, code, exitCode, durationMs: conclusion.usage.durationMs },
     'execution finished',
@@ -58,14 +65,14 @@ async function sealAndStore(
   id: string,
   concludeAs: ConcludeAs,
   conclusion: Conclusion,
-): Promise<WrittenEnd> {
+): Promise<WrittenEnd & { readonly trace?: ExecutionRecord['trace'] }> {
   let hasDropped = false
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const written = attempt === 0 && concludeAs.kind === 'holder' ? concludeAs.written : undefined
     const sealed = await sealExecution(services, id, conclusion, written)
     if (!sealed) return { kind: 'refused', state: 'missing', hasDropped }
     const answer = await store(services, id, concludeAs, sealed.conclusion, sealed.seal)
-    if (answer.kind !== 'moved') return { ...answer, hasDropped }
+    if (answer.kind !== 'moved') return { ...answer, hasDropped, trace: sealed.trace }
     // Perhaps because of messages that nobody has read.
     await dropMessages(services, id, concludeAs, conclusion)
     hasDropped = true

@@ -149,7 +149,7 @@ interface CommandParts {
 }
 
 async function planCommand(
-  { services: { config, hooks, schemas, store }, credential: { credentials, environment } }: HeldClaim,
+  { services: { config, hooks, schemas, store }, credential: { credentials, environment }, span }: HeldClaim,
   { id, owner, approvalCount }: ExecutionRecord,
   { claude, run, beginning, sessionId, folders, workspace }: CommandParts,
 ): Promise<ClaudeCommand> {
@@ -180,6 +180,8 @@ async function planCommand(
     hooks: hooks.claude,
     asRoot: process.getuid?.() === 0,
     simulatorUrl: config.simulatorUrl,
+    trace: span?.carrier,
+    hasTelemetry: config.cliTelemetry,
   })
 }
 

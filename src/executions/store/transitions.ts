@@ -28,6 +28,7 @@ export type NewRecord = Pick<
   | 'parentId'
   | 'taskIndex'
   | 'taskCount'
+  | 'trace'
 > & {
   readonly kind?: ExecutionKind
   /** With a session these are the session's own. */

@@ -6,7 +6,7 @@ import type { DomainServices } from '../services.js'
 import type { NewRecord } from '../store/transitions.js'
 import { planRecord, submitExecution, type Submission } from './submit-execution.js'
 
-type Followed = Pick<ExecutionRecord, 'id' | 'request'>
+type Followed = Pick<ExecutionRecord, 'id' | 'request' | 'trace'>
 
 /**
  * The request of a follow-up: the same model, permissions, limits and labels, in the same workspace. What was for one
@@ -36,7 +36,10 @@ export const submitFollowUp = (
   caller: Caller,
   idempotencyKey: string | undefined,
 ): Promise<Submission> =>
-  submitExecution(services, toFollowUp(followed, text), caller, idempotencyKey, { follows: true })
+  submitExecution(services, toFollowUp(followed, text), caller, idempotencyKey, {
+    follows: true,
+    trace: followed.trace,
+  })
 
 /** The same, to be stored later without its caller. */
 export const planFollowUp = async (
@@ -44,4 +47,5 @@ export const planFollowUp = async (
   followed: Followed,
   text: string,
   caller: Caller,
-): Promise<NewRecord> => (await planRecord(services, toFollowUp(followed, text), caller, { follows: true })).record
+): Promise<NewRecord> =>
+  (await planRecord(services, toFollowUp(followed, text), caller, { follows: true, trace: followed.trace })).record

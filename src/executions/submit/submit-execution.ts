@@ -17,7 +17,9 @@ import { grantRights } from '../claim/record-grant.js'
 import type { DomainServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
 import type { NewRecord } from '../store/transitions.js'
+import type { TraceCarrier } from '../../telemetry/tracing.js'
 import { nameFor } from './name-for.js'
+import { traceSubmission } from './trace-submission.js'
 
 /** It takes a person to change it. */
 const EVICTION_RETRY_SECONDS = 60
@@ -57,6 +59,13 @@ interface PlannedRecord {
   readonly firstTask?: NewRecord | undefined
 }
 
+interface PlanOptions {
+  readonly idempotencyKey?: string | undefined
+  readonly follows?: boolean | undefined
+  /** Below what its spans stand. */
+  readonly trace?: TraceCarrier | undefined
+}
+
 /**
  * What would be accepted, with the rights of its caller. `follows`: it waits for its turn in its session.
  * @throws ExecutorError as submitExecution does before anything is stored
@@ -65,7 +74,7 @@ export async function planRecord(
   services: DomainServices,
   request: ExecuteRequest,
   caller: Caller,
-  { idempotencyKey, follows }: { readonly idempotencyKey?: string | undefined; readonly follows?: boolean } = {},
+  { idempotencyKey, follows, trace }: PlanOptions = {},
 ): Promise<PlannedRecord> {
   const { config, store } = services
   const run = await requireRunnable(request, services, caller)
@@ -100,6 +109,7 @@ export async function planRecord(
     ...estimate,
     wantedBudget: run && planBudget(run, caller, config),
     model: run?.model,
+    trace,
     // Of a list for its later tasks, of a run for the day on which it goes on.
     dailyBudget: request.tasks || run?.onBudgetExceeded === 'pause' ? caller.dailyBudget : undefined,
     kind: request.tasks ? 'task_list' : 'run',
@@ -122,15 +132,26 @@ export async function planRecord(
  * UNAUTHENTICATED (the token was revoked meanwhile), IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL,
  * BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
  */
-export async function submitExecution(
+export function submitExecution(
   services: DomainServices,
   request: ExecuteRequest,
   caller: Caller,
   idempotencyKey?: string,
-  { follows }: { readonly follows?: boolean } = {},
+  { follows, trace }: Pick<PlanOptions, 'follows' | 'trace'> = {},
+): Promise<Submission> {
+  return traceSubmission(services, trace, (below) =>
+    submit(services, request, caller, { idempotencyKey, follows, trace: below }),
+  )
+}
+
+async function submit(
+  services: DomainServices,
+  request: ExecuteRequest,
+  caller: Caller,
+  options: PlanOptions,
 ): Promise<Submission> {
   const { config, store } = services
-  const { record, firstTask } = await planRecord(services, request, caller, { idempotencyKey, follows })
+  const { record, firstTask } = await planRecord(services, request, caller, options)
   const { id, session } = record
   const answer = await fromStore(store.create(record, config.maxQueue, firstTask))
   switch (answer.kind) {

@@ -19,6 +19,7 @@ import { openExecutionQueue } from '../../queue/execution-queue.js'
 import { openFigureKeeper } from '../../telemetry/figure-keeper.js'
 import { createFigureStore, type ProcessKind } from '../../telemetry/figure-store.js'
 import { Figures } from '../../telemetry/figures.js'
+import type { Traces } from './open-traces.js'
 import { openTokenServices } from '../../tokens/token-services.js'
 import { openSigningKey, type SigningKey } from '../../verification/signing-key.js'
 
@@ -27,11 +28,12 @@ interface OpenOptions {
   readonly redisUrl: string
   readonly logger: Logger
   readonly lifetime: Lifetime
+  readonly traces?: Traces | undefined
 }
 
 /** What API and worker have in common, on one Redis connection of the given role. */
 export function openDomain(
-  { config, redisUrl, logger, lifetime }: OpenOptions,
+  { config, redisUrl, logger, lifetime, traces }: OpenOptions,
   role: 'caller' | 'keeper',
 ): DomainServices & { redis: Redis } {
   const redis = lifetime.own(
@@ -45,7 +47,10 @@ export function openDomain(
     (opened) => opened.close(),
   )
   const schemas = lifetime.own('threads for schemas', new SchemaChecks(), (opened) => opened.close())
-  const store = createExecutionStore(redis, config)
+  const store = createExecutionStore(redis, {
+    ...config,
+    onTrace: traces && ((id, trace) => traces.book.note(id, trace)),
+  })
   const workers = createWorkerRegistry(redis, config.prefix)
   const history = createRunHistory(redis, config.prefix)
   const figures = config.metrics === 'off' ? undefined : new Figures()
@@ -64,6 +69,7 @@ export function openDomain(
     files: new FileStore(redis, config.prefix),
     log: createEventLog(redis, config.prefix, figures && ((...appended) => figures.appended(...appended))),
     figures,
+    tracing: traces?.tracing,
     workers,
     eviction: watchEviction(redis),
     control: (message) => sendControl(redis, config.prefix, message),
