@@ -41,7 +41,7 @@ function toCarrier(context: Context): TraceCarrier | undefined {
 }
 
 const toAttributes = (attributes: SpanAttributes = {}): Attributes =>
-  Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined)) as Attributes
+  Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined))
 
 /** Tells what is lost. The processor keeps so many spans at most, and never waits for the exporter. */
 function watch(exporter: SpanExporter, logger: Logger): SpanExporter {

@@ -33,7 +33,9 @@ export async function openProcessFigures(): Promise<ProcessFigures> {
     async read(name) {
       // Safe: prom-client's own objects, of which these are the fields; none of the default ones is a summary.
       const families = (await registry.getMetricsAsJSON()) as unknown as Family[]
-      return families.map(({ name: family, help, type, values }) =>
+      // The sums of what their labels tell, under names of counters, which they are not (promtool check metrics).
+      const named = families.filter(({ name: family, type }) => type !== 'gauge' || !family.endsWith('_total'))
+      return named.map(({ name: family, help, type, values }) =>
         withProcess({ name: family, help, type, values }, name),
       )
     },
