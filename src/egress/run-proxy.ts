@@ -5,7 +5,6 @@ import {
   createServer,
   request as httpRequest,
   type IncomingMessage,
-  type OutgoingHttpHeaders,
   type ServerResponse,
 } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
@@ -15,6 +14,7 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { createDeniedHosts } from './denied-hosts.js'
 import { hostRules } from './host-rules.js'
+import { fail, refuseRequest, toHeaders } from './proxy-answers.js'
 
 /** As supervision's relay looks for it. */
 const SOCKET = 'proxy.sock'
@@ -22,19 +22,6 @@ const SOCKET = 'proxy.sock'
 const FOLDER_LIMIT_BYTES = 70
 const CONNECT_MS = 30_000
 const MODEL_PATHS = new Set(['/v1/messages', '/v1/messages/count_tokens'])
-/** Of one connection each, and none of them the credential's way: that one is ours to say. */
-const NOT_PASSED = new Set([
-  'connection',
-  'host',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
 const CREDENTIALS = new Set(['authorization', 'x-api-key', 'cookie'])
 
 export interface RunProxyOptions {
@@ -67,28 +54,10 @@ export interface RunProxy {
   close(): Promise<void>
 }
 
-const toHeaders = ({ headers }: IncomingMessage, without: ReadonlySet<string> = new Set()): OutgoingHttpHeaders =>
-  Object.fromEntries(Object.entries(headers).filter(([name]) => !NOT_PASSED.has(name) && !without.has(name)))
-
-function refuseRequest(
-  response: ServerResponse,
-  message: string,
-  { status, type } = { status: 403, type: 'permission_error' },
-): void {
-  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
-  response.end(JSON.stringify({ type: 'error', error: { type, message } }))
-}
-
 const NEVER = { status: 401, type: 'authentication_error' } as const
 /** The CLI asks again after it, and its run is not over for good. */
 const LATER = { status: 529, type: 'overloaded_error' } as const
 const toRefusal = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
-
-function fail(response: ServerResponse, message: string): void {
-  if (response.headersSent) return void response.destroy()
-  response.writeHead(502, { 'content-type': 'application/json', connection: 'close' })
-  response.end(JSON.stringify({ type: 'error', error: { type: 'api_error', message } }))
-}
 
 /** Host and port of `CONNECT`'s target. */
 function readTarget(target = ''): { host: string; port: number } | undefined {

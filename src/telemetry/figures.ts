@@ -86,12 +86,13 @@ export class Figures {
 
   /** What was counted for the service since the last time; undefined: nothing. */
   take(): Counted | undefined {
-    const fields = {
-      ...this.#counts,
-      ...histogramFields('event_append_seconds', this.#append),
-      ...histogramFields('queue_wait_seconds', this.#queueWait),
-    }
-    const events = this.#events
+    // What was given back has the same names.
+    for (const observed of [
+      histogramFields('event_append_seconds', this.#append),
+      histogramFields('queue_wait_seconds', this.#queueWait),
+    ])
+      for (const [field, amount] of Object.entries(observed)) this.count(field, amount)
+    const [fields, events] = [this.#counts, this.#events]
     if (Object.keys(fields).length === 0) return undefined
     this.#append = new Histogram(BUCKETS.append)
     this.#queueWait = new Histogram(BUCKETS.queueWait)

@@ -86,9 +86,9 @@ const RELAY = 'http://127.0.0.1:3128'
 const NEAR = '127.0.0.1,localhost,::1'
 
 /** Of a run that has no network: the worker's proxy in place of all ways out, and a stand-in for the credential. */
-const toLockedVariables = (lent: LentCredential, hasTelemetry: boolean): Record<string, string> => ({
+const toLockedVariables = (lent: LentCredential): Record<string, string> => ({
   ...lent.variables,
-  ...(hasTelemetry ? { OTEL_EXPORTER_OTLP_ENDPOINT: RELAY } : {}),
+
   ANTHROPIC_BASE_URL: RELAY,
   CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
   NODE_USE_ENV_PROXY: '1',
@@ -192,7 +192,9 @@ async function openReach(
   const proxy =
     lent && (await openProxy(services, request, lent, (event) => (listener ? listener(event) : early.push(event))))
   const { readable, writable, sockets, limits } = config.sandbox
-  const locked = lent ? toLockedVariables(lent, command.env['OTEL_TRACES_EXPORTER'] !== undefined) : {}
+  const locked = lent ? toLockedVariables(lent) : {}
+  // The proxy passes it on.
+  if (lent && command.env['OTEL_TRACES_EXPORTER'] !== undefined) locked['OTEL_EXPORTER_OTLP_ENDPOINT'] = RELAY
   const env: Record<string, string> = {
     ...Object.fromEntries(Object.entries(command.env).filter(([name]) => lent === undefined || !NOT_LENT.test(name))),
     ...locked,

@@ -1,14 +1,14 @@
 import { ExecutorError } from '../../protocol/errors.js'
 import type { TraceCarrier } from '../../telemetry/tracing.js'
 import type { DomainServices } from '../services.js'
-import type { Submission } from './submit-execution.js'
+import type { Execution } from '../../protocol/execution.js'
 
 /**
  * The span of a submission, below which all of the execution stands: in the trace of the request that asks for it, else
  * in that of what it follows (`inherited`), else in one of its own. It ends with the acceptance: a request may be
  * answered only at the end of the run.
  */
-export async function traceSubmission(
+export async function traceSubmission<Submission extends { readonly execution: Execution }>(
   { tracing }: Pick<DomainServices, 'tracing'>,
   inherited: TraceCarrier | undefined,
   submit: (below: TraceCarrier | undefined) => Promise<Submission>,

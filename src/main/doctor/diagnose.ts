@@ -27,6 +27,7 @@ import {
 } from './check-machine.js'
 import { checkRedis } from './check-redis.js'
 import { checkLimits, checkPort } from './check-service.js'
+import { checkTracing } from './check-tracing.js'
 import type { Finding, Verdict } from './finding.js'
 
 type Check = readonly [part: string, verdict: Verdict | undefined | Promise<Verdict | undefined>]
@@ -107,6 +108,7 @@ export async function diagnose(environment: NodeJS.ProcessEnv): Promise<Finding[
         ['port', checkPort(config)],
         ['limits', checkLimits(config)],
       ]),
+      ['tracing', config.tracing && checkTracing(config.tracing)],
     ]),
   ])
   return [...machine, ...redis, ...claude, ...(hasWorker ? checkCredentials(config) : []), ...rest, ...folders]
