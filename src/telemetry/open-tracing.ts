@@ -18,7 +18,7 @@ import type { Arrival, SpanAttributes, TraceCarrier, Tracing } from './tracing.j
 
 /** A stopping process waits so long for a collector that may not be there. */
 const CLOSE_MS = 2_000
-/** An outage of the collector is told once in this time. */
+/** An outage of the collector is logged once in this time. */
 const WARN_INTERVAL_MS = 60_000
 const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: SpanKind.INTERNAL }
 
@@ -46,13 +46,13 @@ const toAttributes = (attributes: SpanAttributes = {}): Attributes =>
 /** Tells what is lost. The processor keeps so many spans at most, and never waits for the exporter. */
 function watch(exporter: SpanExporter, logger: Logger): SpanExporter {
   let lost = 0
-  let toldAt = -Infinity
+  let loggedAt = -Infinity
   return {
     export(spans: ReadableSpan[], done) {
       exporter.export(spans, (result) => {
         if (result.code !== ExportResultCode.SUCCESS) lost += spans.length
-        if (lost > 0 && performance.now() - toldAt > WARN_INTERVAL_MS) {
-          toldAt = performance.now()
+        if (lost > 0 && performance.now() - loggedAt > WARN_INTERVAL_MS) {
+          loggedAt = performance.now()
           logger.warn({ spans: lost, err: result.error }, 'spans could not be sent to the OTLP endpoint')
           lost = 0
         }

@@ -120,8 +120,9 @@ interface SealedConclusion {
 /** What its end adds to the metrics. */
 const toFigures = (
   { kind, startedAt, model }: ExecutionRecord,
-  { outcome: { status, code }, usage, finishedAt, model: told = model }: Conclusion,
-): EndFigures => toEndFigures({ kind, startedAt, status, code, usage, model: told, finishedAt: finishedAt.getTime() })
+  { outcome: { status, code }, usage, finishedAt, model: reported = model }: Conclusion,
+): EndFigures =>
+  toEndFigures({ kind, startedAt, status, code, usage, model: reported, finishedAt: finishedAt.getTime() })
 
 /**
  * The signed receipt of a conclusion that is about to be stored, and that conclusion, which also tells of approvals;

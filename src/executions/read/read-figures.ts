@@ -64,8 +64,8 @@ async function listProcesses({ workers }: Reading, { store }: Metrics): Promise<
   for (;;) {
     const published = await store.list('worker')
     if (wereWanted || performance.now() > deadline) return published.flat()
-    const told = published.filter((families) => families.length > 0)
-    if (told.length >= (await workers.list()).length) return told.flat()
+    const reporting = published.filter((families) => families.length > 0)
+    if (reporting.length >= (await workers.list()).length) return reporting.flat()
     await sleep(LOOK_MS)
   }
 }
