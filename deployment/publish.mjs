@@ -31,6 +31,9 @@ const CHANGES = [
   [/(?<= {8}exec valkey-server) \S+(?= - <<END\n)/, '', 1],
   [/(?<=- <<END\n)/, settings.map((line) => `        ${line}\n`).join(''), 1],
   [/^ {6}- \.\/redis\.conf:.*\n/m, '', 1],
+  // It mounts files that would have to be there.
+  [/^ {2}# docker compose --profile monitoring[^]*?(?=^networks:)/m, '', 1],
+  [/^ {2}(?:prometheus|grafana)-data:\n/gm, '', 2],
   [/\$\{SECCOMP_PROFILE:-[^}]*\}/, '${SECCOMP_PROFILE:-unconfined}', 1],
   [/README\.md(?=, "Containment")/g, 'deployment/README.md', 2],
 ]

@@ -48,6 +48,8 @@ export async function sendEventStream(
   if (request.method === 'HEAD') return void raw.end()
   raw.write(`retry: ${RETRY_MS}\n\n`)
   const comment = setInterval(() => raw.write(': still here\n\n'), COMMENT_INTERVAL_MS)
+  const { figures } = services
+  if (figures) figures.subscribers.sse += 1
   try {
     const shapeName = `sse ${maxEventBytes} ${types ? [...types].join() : '*'}`
     for await (const { chunk, shape } of services.feed.followChunks(executionId, after, gone)) {
@@ -58,6 +60,7 @@ export async function sendEventStream(
   } catch (error) {
     request.log.debug({ executionId, err: error }, 'event stream ended early')
   } finally {
+    if (figures) figures.subscribers.sse -= 1
     clearInterval(comment)
     raw.end()
   }

@@ -83,12 +83,22 @@ export async function streamRoutes(
       health,
       discover,
       requestId: request.id,
+      trace: services.tracing?.read(request.headers),
     })
     closeWithToken(socket, request, connection)
   })
   open('/ws/mcp', (socket, request) => {
     const { caller, raw } = request
-    const connection = openOriginalConnection({ socket, transport: raw.socket, services, caller, turns, version })
+    const trace = services.tracing?.read(request.headers)
+    const connection = openOriginalConnection({
+      socket,
+      transport: raw.socket,
+      services,
+      caller,
+      turns,
+      version,
+      trace,
+    })
     closeWithToken(socket, request, connection)
   })
 }

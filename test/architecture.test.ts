@@ -32,6 +32,8 @@ const RULES: Record<string, Rule> = {
   'src/webhooks': { rooms: ['src/protocol', 'src/platform', 'src/egress'], packages: ['ioredis'] },
   'src/queue': { rooms: ['src/protocol', 'src/platform'], packages: ['bullmq', 'ioredis'] },
   'src/history': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
+  // Its share of the script of an end counts the events of a log.
+  'src/telemetry': { rooms: ['src/protocol', 'src/platform', 'src/events'], packages: ['ioredis'] },
   // What must not be told is the same for everybody.
   'src/claude': { rooms: ['src/protocol', 'src/supervision'], files: ['src/platform/secret-mask.ts'] },
   'src/verification': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
@@ -55,20 +57,25 @@ const RULES: Record<string, Rule> = {
       'src/files',
       'src/egress',
       'src/platform',
+      'src/telemetry',
     ],
     packages: ['ioredis'],
   },
   // The original's dialect answers in the output format that a request asks for, which only src/claude can tell.
   'src/rpc': {
     rooms: ['src/protocol', 'src/events', 'src/executions', 'src/claude'],
-    types: ['src/platform'],
+    types: ['src/platform', 'src/telemetry'],
     packages: ['ws'],
   },
   // Deadlines are the same for whoever waits; nothing else of the platform is a client's.
   'src/client': { rooms: ['src/protocol'], files: ['src/platform/abort-signals.ts'], packages: ['ws'] },
   'src/mcp': { rooms: ['src/protocol', 'src/client'], files: ['src/platform/abort-signals.ts'] },
   'src/cli': { rooms: ['src/protocol', 'src/client', 'src/verification', 'src/platform'] },
-  plugins: { rooms: ['src/protocol', 'src/platform', 'src/tokens'], types: ['src/executions'], packages: ['fastify'] },
+  plugins: {
+    rooms: ['src/protocol', 'src/platform', 'src/tokens'],
+    types: ['src/executions', 'src/telemetry'],
+    packages: ['fastify'],
+  },
   workers: { rooms: ['src/platform', 'src/executions', 'src/queue'], packages: ['bullmq'] },
   routes: {
     rooms: ['src/protocol', 'src/executions', 'src/events', 'src/rpc', 'src/mcp', 'src/tokens', 'src/webhooks'],

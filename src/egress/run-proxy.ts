@@ -5,7 +5,6 @@ import {
   createServer,
   request as httpRequest,
   type IncomingMessage,
-  type OutgoingHttpHeaders,
   type ServerResponse,
 } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
@@ -15,6 +14,7 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { createDeniedHosts } from './denied-hosts.js'
 import { hostRules } from './host-rules.js'
+import { fail, refuseRequest, toHeaders } from './proxy-answers.js'
 
 /** As supervision's relay looks for it. */
 const SOCKET = 'proxy.sock'
@@ -22,19 +22,6 @@ const SOCKET = 'proxy.sock'
 const FOLDER_LIMIT_BYTES = 70
 const CONNECT_MS = 30_000
 const MODEL_PATHS = new Set(['/v1/messages', '/v1/messages/count_tokens'])
-/** Of one connection each, and none of them the credential's way: that one is ours to say. */
-const NOT_PASSED = new Set([
-  'connection',
-  'host',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
 const CREDENTIALS = new Set(['authorization', 'x-api-key', 'cookie'])
 
 export interface RunProxyOptions {
@@ -48,6 +35,14 @@ export interface RunProxyOptions {
   readonly wanted: readonly string[]
   readonly admitted: readonly string[]
   readonly onDenied: (denied: { host: string; count: number }) => void
+  /** Where the CLI's own telemetry goes, by the path under which it sends it here. */
+  readonly telemetry?: Readonly<Record<string, Destination>> | undefined
+}
+
+export interface Destination {
+  readonly url: string
+  /** Of the operator's, which the run does not see. */
+  readonly headers: Readonly<Record<string, string>>
 }
 
 export interface RunProxy {
@@ -59,28 +54,10 @@ export interface RunProxy {
   close(): Promise<void>
 }
 
-const toHeaders = ({ headers }: IncomingMessage, without: ReadonlySet<string> = new Set()): OutgoingHttpHeaders =>
-  Object.fromEntries(Object.entries(headers).filter(([name]) => !NOT_PASSED.has(name) && !without.has(name)))
-
-function refuseRequest(
-  response: ServerResponse,
-  message: string,
-  { status, type } = { status: 403, type: 'permission_error' },
-): void {
-  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
-  response.end(JSON.stringify({ type: 'error', error: { type, message } }))
-}
-
 const NEVER = { status: 401, type: 'authentication_error' } as const
 /** The CLI asks again after it, and its run is not over for good. */
 const LATER = { status: 529, type: 'overloaded_error' } as const
 const toRefusal = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
-
-function fail(response: ServerResponse, message: string): void {
-  if (response.headersSent) return void response.destroy()
-  response.writeHead(502, { 'content-type': 'application/json', connection: 'close' })
-  response.end(JSON.stringify({ type: 'error', error: { type: 'api_error', message } }))
-}
 
 /** Host and port of `CONNECT`'s target. */
 function readTarget(target = ''): { host: string; port: number } | undefined {
@@ -96,6 +73,7 @@ export async function openRunProxy({
   wanted,
   admitted,
   onDenied,
+  telemetry = {},
 }: RunProxyOptions): Promise<RunProxy> {
   const place = await mkdtemp(
     join(Buffer.byteLength(tmpdir()) > FOLDER_LIMIT_BYTES ? '/tmp' : tmpdir(), 'cc-executor-proxy-'),
@@ -167,10 +145,22 @@ export async function openRunProxy({
     )
   }
 
+  function askCollector({ url, headers: own }: Destination, request: IncomingMessage, response: ServerResponse): void {
+    const { protocol, hostname, port, pathname, search, host } = new URL(url)
+    const isSecure = protocol === 'https:'
+    const headers = { ...toHeaders(request, CREDENTIALS), ...own, host }
+    const send = isSecure ? httpsRequest : httpRequest
+    const agent = isSecure ? agents['https:'] : agents['http:']
+    const bare = hostname.replace(/^\[|\]$/g, '')
+    relay(send({ hostname: bare, port, method: 'POST', path: pathname + search, headers, agent }), request, response)
+  }
+
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = request.url ?? ''
     if (/^https?:\/\//i.test(url)) return askHost(request, response)
     if (request.method === 'POST' && MODEL_PATHS.has(url.replace(/\?.*$/s, ''))) return askModel(request, response)
+    const collector = request.method === 'POST' && Object.hasOwn(telemetry, url) ? telemetry[url] : undefined
+    if (collector) return askCollector(collector, request, response)
     // Older CLIs look once whether there is anybody.
     if (request.method === 'HEAD' && url === '/') return void response.writeHead(200).end()
     return refuseRequest(response, 'A run may call messages and count_tokens only.')

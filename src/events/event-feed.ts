@@ -44,6 +44,8 @@ interface FeedOptions {
   /** A connection of the `subscriber` role. */
   readonly subscriber: Redis
   readonly logger: Logger
+  /** Gets what was published, when its readers have it. */
+  readonly onRelayed?: ((lines: Buffer) => void) | undefined
 }
 
 /**
@@ -51,7 +53,7 @@ interface FeedOptions {
  * The order is what makes it whole: subscribe first, then read the log, then go on with what the channel brings;
  * a message that does not continue the tail sends the reader back to the log.
  */
-export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFeed {
+export function openEventFeed({ log, subscriber, logger, onRelayed }: FeedOptions): EventFeed {
   const tails = new Map<string, Promise<SharedTail>>()
   const byChannel = new Map<string, { executionId: string; shared: SharedTail }>()
   const recent = new RecentChunks(log)
@@ -61,7 +63,9 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
   subscriber.on('messageBuffer', (channel: Buffer, batch: Buffer) => {
     const entry = byChannel.get(channel.toString('latin1'))
     const chunk = entry && toChunk(batch)
-    if (chunk && !entry.shared.add([chunk])) repair(entry.executionId, entry.shared)
+    if (!chunk) return
+    if (!entry.shared.add([chunk])) repair(entry.executionId, entry.shared)
+    onRelayed?.(batch)
   })
   // Whatever was published while the connection was down is in the log, and Redis may have come back with less.
   subscriber.on('ready', () => {

@@ -64,7 +64,10 @@ interface LogScripts {
  */
 const READS_AT_ONCE = 8
 
-export function createEventLog(redis: Redis, prefix: string): EventLog {
+/** Of a batch that was stored: how many events, and how long that took. */
+export type OnAppended = (executionId: string, events: number, seconds: number) => void
+
+export function createEventLog(redis: Redis, prefix: string, onAppended?: OnAppended): EventLog {
   const root = keyRoot(prefix)
   const { ccAppend, ccReadLast } = SCRIPTS
   const run = openScripts<LogScripts>(redis, root, { ccAppend, ccReadLast })
@@ -86,10 +89,12 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
   return {
     async append(executionId, fence, { first, last, bytes, marks = false }, evenIfFull = false) {
       const full = evenIfFull ? '1' : ''
+      const begun = performance.now()
       // The fence says whose it is; the sum only tells a batch that is sent again from another one in its place.
       const answer = await run('ccAppend', executionId, fence, first, last, crc32(bytes), bytes, full, marks ? '1' : '')
       if (answer === 'stale') return { kind: 'stale' }
       if (answer.startsWith('gap:')) return { kind: 'gap', lastSeq: Number(answer.slice('gap:'.length)) }
+      onAppended?.(executionId, last - first + 1, (performance.now() - begun) / 1_000)
       return { kind: 'ok' }
     },
     async readAfter(executionId, after, maxBytes) {

@@ -12,6 +12,10 @@ import type { ScheduleAlarms } from '../queue/schedule-alarms.js'
 import type { ScheduleStore } from '../schedules/schedule-store.js'
 import type { Owner } from '../tokens/find-owner.js'
 import type { TokenServices } from '../tokens/token-services.js'
+import type { FigureKeeper } from '../telemetry/figure-keeper.js'
+import type { FigureStore } from '../telemetry/figure-store.js'
+import type { Figures } from '../telemetry/figures.js'
+import type { Tracing } from '../telemetry/tracing.js'
 import type { SchemaChecks } from './json-mode/schema-checks.js'
 import type { ExecutionReads, ExecutionStore } from './store/execution-store.js'
 import type { FileStore } from './store/file-store.js'
@@ -41,6 +45,10 @@ export interface DomainServices extends ReadServices {
   readonly signingKey: () => Promise<SigningKey>
   /** Where callers' schemas are compiled and tried. */
   readonly schemas: SchemaChecks
+  /** What is counted; undefined: metrics are off. */
+  readonly figures: Figures | undefined
+  /** undefined: tracing is off. */
+  readonly tracing: Tracing | undefined
   /** Why the store may throw away what it accepts; undefined: it does not. */
   readonly eviction: () => Promise<string | undefined>
   /** Whether a token has such a webhook of its own. */
@@ -55,6 +63,8 @@ export type FollowServices = ReadServices & Pick<ExecutionServices, 'feed'>
 /** What the API's process needs besides. */
 export interface ExecutionServices extends DomainServices {
   readonly feed: EventFeed
+  /** The figures of the service and of its processes; undefined: metrics are off. */
+  readonly metrics: { readonly store: FigureStore; readonly keeper: FigureKeeper } | undefined
   readonly tokens: TokenServices
   readonly schedules: ScheduleServices
 }

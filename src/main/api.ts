@@ -19,6 +19,7 @@ import { openTokens, type TokenBook } from '../platform/tokens.js'
 import { buildApp, createRedisCheck } from './build-app.js'
 import { findFileLack } from './lifecycle/open-files.js'
 import { openDataFolder } from './lifecycle/open-data-folder.js'
+import { openTraceBook, openTraces } from './lifecycle/open-traces.js'
 import { openApiServices } from './lifecycle/open-services.js'
 import { openWebhooks } from './lifecycle/open-webhooks.js'
 import { repeat } from './lifecycle/repeat.js'
@@ -88,10 +89,12 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     await makeRedisPassword(config)
     await requireRedis({ ...config, redisUrl })
     const mask = createSecretMask(secretsOfEnvironment(config.environment, config.childEnv))
-    const logger = createLogger(config.logLevel, 'api', mask)
+    const book = openTraceBook(config)
+    const logger = createLogger(config.logLevel, 'api', mask, book?.find)
+    const traces = await openTraces(config, book, { process: 'api', logger, lifetime })
     const tokens = config.auth === 'open' ? undefined : await openTokens(config)
     if (config.allowHere) await makeLocalSecret(config.dataDir)
-    const services = openApiServices({ config, redisUrl, logger, lifetime, configured: tokens?.shown })
+    const services = openApiServices({ config, redisUrl, logger, lifetime, configured: tokens?.shown, traces })
     const serve = waitLonger(services.redis, config.redisWaitSeconds * 1_000)
     await services.signingKey()
     await services.tokens.limitConfigured(tokens?.shown ?? [])

@@ -3,11 +3,13 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } 
 import type { Redis } from 'ioredis'
 import { authPlugin } from '../../plugins/auth.js'
 import { answerMalformed, errorsPlugin, sendFrameworkError } from '../../plugins/errors.js'
+import { figuresPlugin } from '../../plugins/figures.js'
 import { jsonPlugin } from '../../plugins/json.js'
 import { openapiPlugin } from '../../plugins/openapi.js'
 import { originPlugin } from '../../plugins/origin.js'
 import { securityHeadersPlugin } from '../../plugins/security-headers.js'
 import { servicesPlugin } from '../../plugins/services.js'
+import { tracingPlugin } from '../../plugins/tracing.js'
 import { upgradeRequiredPlugin } from '../../plugins/upgrade-required.js'
 import { WEBSOCKETS_ONLY } from '../../plugins/upgrades.js'
 import { websocketPlugin } from '../../plugins/websocket.js'
@@ -17,6 +19,7 @@ import { executionRoutes } from '../../routes/executions.js'
 import { historyRoutes } from '../../routes/history.js'
 import { fileRoutes } from '../../routes/files.js'
 import { mcpRoutes } from '../../routes/mcp.js'
+import { metricsRoutes } from '../../routes/metrics.js'
 import { receiptRoutes } from '../../routes/receipts.js'
 import { scheduleRoutes } from '../../routes/schedules.js'
 import { serviceRoutes } from '../../routes/service.js'
@@ -134,6 +137,7 @@ export async function buildApp({ services, tokens, webhooks, checkRedis }: AppOp
   const discover = (): Record<string, unknown> => (openRpcDocument ??= buildOpenRpcDocument(VERSION))
 
   const requireOwnPrefix = watchForBasePath(app, config.basePath)
+  if (services.figures) await app.register(figuresPlugin, { figures: services.figures })
   await app.register(errorsPlugin)
   // Before all that may refuse: its first hook marks an upgrade, and only a marked one's socket is closed when it is
   // refused.
@@ -148,6 +152,7 @@ export async function buildApp({ services, tokens, webhooks, checkRedis }: AppOp
   await app.register(securityHeadersPlugin)
   await app.register(jsonPlugin)
   await app.register(servicesPlugin, { services })
+  if (services.tracing) await app.register(tracingPlugin, { tracing: services.tracing })
   await app.register(openapiPlugin, { basePath: config.basePath })
   await app.register(executionRoutes)
   await app.register(approvalRoutes)
@@ -160,6 +165,7 @@ export async function buildApp({ services, tokens, webhooks, checkRedis }: AppOp
   await app.register(webhookRoutes, { ...webhooks, basePath: config.basePath })
   await app.register(serviceRoutes, { health, checkRedis })
   await app.register(mcpRoutes, { health, checkRedis, version: VERSION })
+  await app.register(metricsRoutes)
   await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover, version: VERSION })
   requireOwnPrefix()
   return app

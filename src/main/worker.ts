@@ -29,7 +29,8 @@ import { openSpawner } from '../supervision/spawner.js'
 import { describeCredentials } from './lifecycle/describe-credentials.js'
 import { openClaudeWatch } from './lifecycle/claude-watch.js'
 import { openDataFolder } from './lifecycle/open-data-folder.js'
-import { openDomain, readDeploymentId } from './lifecycle/open-services.js'
+import { openDomain, openMetrics, readDeploymentId } from './lifecycle/open-services.js'
+import { openTraceBook, openTraces } from './lifecycle/open-traces.js'
 import { createPresence } from './lifecycle/presence.js'
 import { repeat } from './lifecycle/repeat.js'
 import { keepsFiles, requireContainment } from './lifecycle/require-containment.js'
@@ -55,7 +56,9 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
     const hookLedger = new HookLedger(hooks)
     await requireRedis({ ...config, redisUrl })
     const mask = createGrowingMask(secretsOfEnvironment(config.environment, config.childEnv))
-    const logger = createLogger(config.logLevel, 'worker', mask)
+    const book = openTraceBook(config)
+    const logger = createLogger(config.logLevel, 'worker', mask, book?.find)
+    const traces = await openTraces(config, book, { process: 'worker', logger, lifetime })
     let onClaudeChange = (): void => undefined
     const choosing = chooseContainment({
       policy: config.containment,
@@ -86,7 +89,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
     requireContainment(config, containment, sandboxes)
     if (!containment.strong || !sandboxes.every((level) => level !== 'host'))
       logger.warn({ level: containment.level }, containment.detail)
-    const domain = openDomain({ config, redisUrl, logger, lifetime }, 'keeper')
+    const domain = openDomain({ config, redisUrl, logger, lifetime, traces }, 'keeper')
     await domain.signingKey()
     const workerId = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
     const services: RunServices = {
@@ -151,6 +154,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       await credentials.recheck()
       return describe(worker?.running() ?? 0, worker?.isDraining() ?? false)
     })
+    openMetrics(domain, 'worker', (close) => withinWait(close()), lifetime)
     lifetime.own('presence', presence, (own) => {
       // It asks by announcing.
       wait?.close()

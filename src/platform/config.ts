@@ -7,6 +7,7 @@ import { NetworkHost } from '../protocol/sandbox.js'
 import { cacheDirectory, defaultDataDir } from './own-folders.js'
 import { explainRedisUrl, hasPassword, type RedisAccess } from './redis-url.js'
 import { readSecretFiles, type SecretFile, type SecretFiles } from './secret-files.js'
+import { toTracingSettings, TRACING_VARIABLES, type TracingSettings } from './tracing-settings.js'
 import { SANDBOX_VARIABLES, toSandboxSettings, type SandboxSettings } from './sandbox-settings.js'
 
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
@@ -296,6 +297,17 @@ export const VARIABLES = {
     'false',
     'set by cc-executor start --on-demand for its API: report when idle for CC_EXECUTOR_IDLE_SECONDS',
   ],
+  CC_EXECUTOR_METRICS: [
+    z.enum(['off', 'token', 'open']),
+    'token',
+    '/metrics for Prometheus; token: with a token of the read scope, open: for everybody, off: nothing is counted',
+  ],
+  ...TRACING_VARIABLES,
+  CC_EXECUTOR_CLI_TELEMETRY: [
+    flag,
+    'false',
+    'with an OTLP endpoint: runs send the telemetry of Claude Code there; they see the OTEL_* variables',
+  ],
   CC_EXECUTOR_PART: [
     z.enum(['api', 'worker']),
     undefined,
@@ -395,6 +407,11 @@ export interface Config {
   readonly simulatorUrl: string | undefined
   readonly instanceId: string | undefined
   readonly onDemand: boolean
+  readonly metrics: 'off' | 'token' | 'open'
+  /** undefined: tracing is off. */
+  readonly tracing: TracingSettings | undefined
+  /** Runs send the CLI's own telemetry. */
+  readonly cliTelemetry: boolean
   /** Of a container's image; undefined: all of it may be here. */
   readonly part: 'api' | 'worker' | undefined
   readonly logLevel: string
@@ -440,6 +457,14 @@ function readValues(environment: NodeJS.ProcessEnv): Values {
   }
   // Safe: each key went through its own schema in the loop above.
   return values as Values
+}
+
+function readTracing(values: Values, environment: NodeJS.ProcessEnv): TracingSettings | undefined {
+  try {
+    return toTracingSettings(values, environment)
+  } catch (error) {
+    throw new ConfigError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
 }
 
 /** Reads and checks the configuration. @throws ConfigError naming the variable and what is expected */
@@ -543,6 +568,9 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     simulatorUrl: values.CC_EXECUTOR_SIMULATOR_URL,
     instanceId: values.CC_EXECUTOR_INSTANCE_ID,
     onDemand: values.CC_EXECUTOR_ON_DEMAND,
+    metrics: values.CC_EXECUTOR_METRICS,
+    tracing: readTracing(values, environment),
+    cliTelemetry: values.CC_EXECUTOR_CLI_TELEMETRY,
     part: values.CC_EXECUTOR_PART,
     logLevel: values.LOG_LEVEL,
     secretFiles: [

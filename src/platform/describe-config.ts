@@ -8,7 +8,7 @@ export interface ConfigEntry {
   readonly description: string
 }
 
-const SECRET = new Set<string>(['CC_EXECUTOR_TOKENS', 'CC_EXECUTOR_TOKEN'])
+const SECRET = new Set<string>(['CC_EXECUTOR_TOKENS', 'CC_EXECUTOR_TOKEN', 'OTEL_EXPORTER_OTLP_HEADERS'])
 
 /** A URL as it may be shown: without user and password. */
 export const hideUserInfo = (url: string): string => url.replace(/\/\/.*@/, '//…@')

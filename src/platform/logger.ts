@@ -13,10 +13,25 @@ function toLoggedError(error: unknown): unknown {
   return { type, message, stack, code: (error as NodeJS.ErrnoException).code }
 }
 
-/** Structured lines on stderr: stdout belongs to what a command answers. Never a prompt, an answer or a token. */
-export function createLogger(level: string, name: string, mask: SecretMask = NO_SECRETS): Logger {
+/** The trace of the execution that a line tells of. */
+function toTrace(line: object, traceOf: (executionId: string) => string | undefined): object {
+  const traceId = 'executionId' in line && typeof line.executionId === 'string' ? traceOf(line.executionId) : undefined
+  return traceId === undefined ? {} : { traceId }
+}
+
+/**
+ * `traceOf`: the trace of an execution, which its lines bear.
+ *
+ * Structured lines on stderr: stdout belongs to what a command answers. Never a prompt, an answer or a token. */
+export function createLogger(
+  level: string,
+  name: string,
+  mask: SecretMask = NO_SECRETS,
+  traceOf?: (executionId: string) => string | undefined,
+): Logger {
   return pino(
     {
+      mixin: traceOf && ((line) => toTrace(line, traceOf)),
       level,
       base: { process: name, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,

@@ -1,3 +1,5 @@
+import { readOtlpHeaders } from './tracing-settings.js'
+
 /**
  * A shorter value is not looked for: it would be found by chance in ordinary text (eight characters of base64 are found
  * once in 10^8 megabytes of random text, five of them in every gigabyte), and it is no secret that lasts: it is guessed
@@ -118,6 +120,8 @@ const ofTokens = (text: string): string[] =>
 
 function ofVariable(name: string, value: string, isAdded: boolean): string[] {
   if (name === 'ANTHROPIC_CUSTOM_HEADERS') return ofHeaderLines(value)
+  if (/^OTEL_EXPORTER_OTLP_(?:\w+_)?HEADERS$/.test(name))
+    return Object.entries(readOtlpHeaders(value)).flatMap(([header, text]) => secretsOf(header, text, 'any'))
   if (name === 'CC_EXECUTOR_TOKENS') return ofTokens(value)
   // Of the service's own settings no other is one; CC_EXECUTOR_CREDENTIAL is a name.
   if (name.startsWith('CC_EXECUTOR_') && name !== 'CC_EXECUTOR_TOKEN') return []

@@ -284,6 +284,11 @@ export const Execution = z
     taskIndex: z.int().optional().meta({ description: 'For a task: its index in the list, from 0.' }),
     scheduleId: z.string().optional().meta({ description: 'The schedule that has started it.' }),
     metadata: z.record(z.string(), z.string()),
+    traceId: z
+      .string()
+      .regex(/^[0-9a-f]{32}$/)
+      .optional()
+      .meta({ description: 'The trace of its spans (W3C Trace Context); absent where tracing was off.' }),
     simulated: z.boolean().meta({ description: 'true: a scripted model answered, not Claude.' }),
   })
   .meta({ id: 'Execution' })

@@ -600,6 +600,11 @@ export const OPERATIONS = {
     errors: [],
     rest: { method: 'GET', paths: { '/health/ready': 'getReadiness' }, open: 'recognised' },
   },
+  'metrics.get': {
+    scope: 'read',
+    errors: [],
+    rest: { method: 'GET', paths: { '/metrics': 'getMetrics' }, media: ['text/plain'] },
+  },
   'rpc.discover': {
     scope: 'read',
     forOneExecution: true,

@@ -8,6 +8,7 @@ import { ExecutorError, parseInput, toWireError } from '../protocol/errors.js'
 import { isRpcMethod, OPERATIONS, type RpcMethod } from '../protocol/operations.js'
 import type { RpcError } from '../protocol/rpc.js'
 import type { Health, QueueState } from '../protocol/service-state.js'
+import type { TraceCarrier } from '../telemetry/tracing.js'
 import { CallTurns } from './call-turns.js'
 import { createOperationHandlers } from './operation-handlers.js'
 import { requireNamed, type CallParams } from './read-calls.js'
@@ -28,7 +29,11 @@ export interface RpcConnectionOptions {
   readonly discover: () => Record<string, unknown>
   /** Names this connection in request ids and in the log. */
   readonly requestId?: string
+  /** The trace that the connection was opened in: its calls have none of their own. */
+  readonly trace?: TraceCarrier | undefined
 }
+
+const RPC = { 'rpc.system': 'jsonrpc' }
 
 /** Speaks `/ws` on an open socket until it closes. An execution does not depend on the connection that started it. */
 export function openRpcConnection(options: RpcConnectionOptions): { close(code: number, reason: string): void } {
@@ -49,6 +54,7 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
     feed: services.feed,
     writer: endpoint.writer,
     limit: config.maxSubscriptions,
+    figures: services.figures,
     onError: (error, executionId) =>
       logger.warn({ connectionId, executionId, err: error }, 'a subscription ended: its log could not be read'),
   })
@@ -58,7 +64,11 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
         detail: `Unknown method ${JSON.stringify(method.slice(0, 100))}; rpc.discover lists them.`,
       })
     requireScope(caller, OPERATIONS[method], method)
-    return call(method, requireNamed(params))
+    const { tracing } = services
+    const ask = (): Promise<Answer> => call(method, requireNamed(params))
+    return tracing
+      ? tracing.within({ name: method, at: Date.now(), parent: options.trace, attributes: RPC }, ask)
+      : ask()
   }
 
   function call(method: RpcMethod, params: Readonly<Record<string, unknown>>): Promise<Answer> {

@@ -1,5 +1,6 @@
 import type { EventFeed } from '../events/event-feed.js'
 import type { LogReader } from '../events/log-reader.js'
+import type { ExecutionServices } from '../executions/services.js'
 import { ExecutorError } from '../protocol/errors.js'
 import type { SubscriptionClosedReason } from '../protocol/subscription.js'
 import { toRpcNotification } from '../protocol/rpc.js'
@@ -34,6 +35,8 @@ interface SubscriptionsOptions {
   readonly feed: EventFeed
   readonly writer: FrameWriter
   readonly limit: number
+  /** Counts them; undefined: metrics are off. */
+  readonly figures: ExecutionServices['figures']
   /** Tells of an error that the peer only hears as `store_unavailable`. */
   readonly onError: (error: unknown, executionId: string) => void
 }
@@ -51,7 +54,9 @@ class Subscription implements FrameSource {
   readonly #selection: Selection
 
   constructor(
-    private readonly owner: Pick<SubscriptionsOptions, 'feed' | 'writer' | 'onError'> & { forget(id: string): void },
+    private readonly owner: Pick<SubscriptionsOptions, 'feed' | 'writer' | 'onError' | 'figures'> & {
+      forget(id: string): void
+    },
     readonly id: string,
     readonly executionId: string,
     private readonly after: number,
@@ -63,7 +68,9 @@ class Subscription implements FrameSource {
   }
 
   start(): void {
-    if (!this.#isClosed) this.#reader = this.owner.feed.read(this.executionId, this.after, this)
+    if (this.#isClosed) return
+    this.#reader = this.owner.feed.read(this.executionId, this.after, this)
+    if (this.owner.figures) this.owner.figures.subscribers.websocket += 1
   }
 
   wake(): void {
@@ -90,6 +97,7 @@ class Subscription implements FrameSource {
 
   /** Nothing is said of it any more. */
   close(): void {
+    if (this.owner.figures && this.#reader && !this.#isClosed) this.owner.figures.subscribers.websocket -= 1
     this.#isClosed = true
     this.#reader?.close()
   }
@@ -105,9 +113,9 @@ class Subscription implements FrameSource {
 }
 
 /** The subscriptions of a connection. */
-export function createSubscriptions({ feed, writer, limit, onError }: SubscriptionsOptions): Subscriptions {
+export function createSubscriptions({ feed, writer, limit, onError, figures }: SubscriptionsOptions): Subscriptions {
   const active = new Map<string, Subscription>()
-  const owner = { feed, writer, onError, forget: (id: string) => void active.delete(id) }
+  const owner = { feed, writer, onError, figures, forget: (id: string) => void active.delete(id) }
   let reserved = 0
   let count = 0
   let isClosed = false

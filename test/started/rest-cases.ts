@@ -499,6 +499,13 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
     },
   }),
   'get /queue': plain('/queue'),
+  'get /metrics': {
+    base: () => ({ path: '/metrics' }),
+    scope: 'read',
+    cases: {
+      '200 text/plain': { make: () => ({ path: '/metrics' }) },
+    },
+  },
   'get /auth/status': plain('/auth/status'),
 }
 

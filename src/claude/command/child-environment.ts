@@ -91,6 +91,10 @@ export interface ChildEnvironment {
   readonly tmpDir: string
   readonly simulatorUrl?: string | undefined
   readonly bypassAsRoot: boolean
+  /** Below what the CLI's own spans stand. */
+  readonly trace?: { readonly traceparent: string; readonly tracestate?: string | undefined } | undefined
+  /** The CLI sends its own telemetry, where there is an endpoint for it. */
+  readonly hasTelemetry?: boolean
 }
 
 /** The whole environment of a run. Neither Redis nor anything of the service's own configuration is ever in it. */
@@ -107,6 +111,11 @@ export function childEnvironment(settings: ChildEnvironment): Record<string, str
     ...simulated,
     HOME: settings.home,
     CLAUDE_CODE_TMPDIR: settings.tmpDir,
+  }
+  if (settings.hasTelemetry) Object.assign(made, toTelemetry(env))
+  if (settings.trace) {
+    made['TRACEPARENT'] = settings.trace.traceparent
+    if (settings.trace.tracestate !== undefined) made['TRACESTATE'] = settings.trace.tracestate
   }
   // Without it the CLI refuses bypassPermissions as root.
   if (settings.bypassAsRoot) made['IS_SANDBOX'] = '1'
@@ -138,5 +147,38 @@ function simulate(simulatorUrl: string, { env, credentials }: ChildEnvironment):
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     NO_PROXY: noProxy,
     no_proxy: noProxy,
+  }
+}
+
+const OTLP_ENDPOINT = /^OTEL_EXPORTER_OTLP_(?:(?:TRACES|METRICS|LOGS)_)?ENDPOINT$/
+
+/**
+ * What has the CLI send its spans: its tracing is a beta with a switch of its own, and it asks for an exporter and a
+ * protocol, of which OpenTelemetry has defaults (measured with 2.1.197 and 2.1.332). The operator's own words count
+ * more.
+ */
+function toTelemetry(env: NodeJS.ProcessEnv): Record<string, string> {
+  const given = Object.entries(env).filter(
+    (entry): entry is [string, string] => entry[0].startsWith('OTEL_') && Boolean(entry[1]),
+  )
+  if (!given.some(([name]) => OTLP_ENDPOINT.test(name))) return {}
+  return {
+    CLAUDE_CODE_ENABLE_TELEMETRY: env['CLAUDE_CODE_ENABLE_TELEMETRY'] || '1',
+    CLAUDE_CODE_ENHANCED_TELEMETRY_BETA: env['CLAUDE_CODE_ENHANCED_TELEMETRY_BETA'] || '1',
+    OTEL_TRACES_EXPORTER: 'otlp',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+    ...Object.fromEntries(
+      given.map(([name, value]) => [name, name.endsWith('_HEADERS') ? decodeHeaders(value) : value]),
+    ),
+  }
+}
+
+/** Percent-encoded, as OpenTelemetry has them, the CLI sends them as they stand (measured with 2.1.332). */
+function decodeHeaders(text: string): string {
+  try {
+    const decoded = text.split(',').map(decodeURIComponent)
+    return decoded.some((part) => part.includes(',')) ? text : decoded.join(',')
+  } catch {
+    return text
   }
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { PermissionMode } from '../../protocol/permission-mode.js'
 import { NOTHING_APPROVED, type ApprovedPermissions } from './approved-permissions.js'
 import type { ContentBlock } from './content-block.js'
-import { childEnvironment } from './child-environment.js'
+import { childEnvironment, type ChildEnvironment } from './child-environment.js'
 import type { Credentials } from './claude-credentials.js'
 import { toInputFiles, toSetUp } from './run-input.js'
 import { asksPeople, type RunRequest } from './run-request.js'
@@ -19,6 +19,8 @@ export interface ClaudeSettings {
   /** Where the run finds its files. */
   readonly input: string
   readonly credentials: Credentials
+  readonly trace?: ChildEnvironment['trace']
+  readonly hasTelemetry?: boolean
   /** The service's own environment, of which the run sees an allow-listed part. */
   readonly env: NodeJS.ProcessEnv
   /** Names of further variables that the operator lets through. */

@@ -12,6 +12,7 @@ import type { ListedTask } from '../records/listed-task.js'
 import type { StoredMessage } from '../records/stored-message.js'
 import type { DomainServices } from '../services.js'
 import type { Conclusion, Seal } from '../store/transitions.js'
+import { toEndFigures, type EndFigures } from '../../telemetry/figure-fields.js'
 import { findUnrecordedApprovals } from './closing-approvals.js'
 import { LogReading, readLog } from './log-reading.js'
 
@@ -116,6 +117,8 @@ function toFacts(
 export interface Sealed {
   readonly seal: Seal
   readonly conclusion: Conclusion
+  /** Below what its spans stand. */
+  readonly trace: ExecutionRecord['trace']
 }
 
 /** What need not be read again: the log as its writer knows it, or the record as it was read. */
@@ -123,6 +126,12 @@ export interface Known {
   readonly written?: LogReading | undefined
   readonly record?: ExecutionRecord | undefined
 }
+/** What its end adds to the metrics. */
+const toFigures = (
+  { kind, startedAt, model }: ExecutionRecord,
+  { outcome: { status, code }, usage, finishedAt, model: reported = model }: Conclusion,
+): EndFigures =>
+  toEndFigures({ kind, startedAt, status, code, usage, model: reported, finishedAt: finishedAt.getTime() })
 
 /**
  * The signed receipt of a conclusion that is about to be stored, and that conclusion, which also tells of approvals;
@@ -155,6 +164,7 @@ export async function sealExecution(
     receipt: signReceipt(toFacts(record, reading, conclusion, paidBy, messages, approvals), key),
     finishedSeq: reading.lastSeq,
     key: key.jwk,
+    figures: services.figures && toFigures(record, conclusion),
   }
-  return { seal, conclusion }
+  return { seal, conclusion, trace: record.trace }
 }

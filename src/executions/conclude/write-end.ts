@@ -1,4 +1,5 @@
 import { NO_USAGE } from '../../protocol/execution.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
 import type { ConcludeAnswer, Conclusion, Ending, Seal } from '../store/transitions.js'
 import type { LogReading } from './log-reading.js'
 import type { SeenWaiting } from '../store/end-commands.js'
@@ -48,9 +49,16 @@ export async function writeEnd(
     usage: ending.usage ?? NO_USAGE,
     finishedAt: new Date(await services.store.now()),
   }
+  const begunAt = Date.now()
   const answer = await sealAndStore(services, id, concludeAs, conclusion)
   if (answer.kind !== 'concluded') return answer
+  const trace = answer.written?.trace
   const { status, code, exitCode } = ending.outcome
+  if (trace) {
+    const attributes = { 'cc_executor.execution.id': id, 'cc_executor.execution.status': status }
+    const error = status === 'succeeded' ? undefined : (code ?? status)
+    services.tracing?.begin({ name: 'conclusion', parent: trace, at: begunAt, attributes }).end({ error })
+  }
   services.logger.info(
     { executionId: id, attempt: ending.attempt, status, code, exitCode, durationMs: conclusion.usage.durationMs },
     'execution finished',

@@ -12,6 +12,7 @@ import type {
 } from '../../protocol/execution.js'
 import type { BudgetChange, RunBudget } from '../../protocol/usage.js'
 import { isTerminal } from '../../protocol/execution.js'
+import { traceIdOf, type TraceCarrier } from '../../telemetry/tracing.js'
 import { isParked, toParkReason, toStatus, type ExecutionState } from './execution-state.js'
 import type { Grant } from './grant.js'
 import type { ListedTask } from './listed-task.js'
@@ -119,6 +120,10 @@ export interface ExecutionRecord {
   readonly openApprovals: readonly string[]
   /** How many approvals its runs have asked for. */
   readonly approvalCount: number
+  /** Below what its spans stand; undefined: it was accepted where tracing is off. */
+  readonly trace?: TraceCarrier | undefined
+  /** When it was queued again the last time. */
+  readonly queuedAt?: number | undefined
   readonly cancelled?: { readonly by: string; readonly reason?: string }
 }
 
@@ -161,6 +166,7 @@ export type ShownRecord = Pick<
   | 'owner'
   | 'ownTurn'
   | 'openApprovals'
+  | 'trace'
 >
 
 function toWaitingFor(record: ShownRecord): Execution['waitingFor'] {
@@ -224,6 +230,7 @@ export function toExecution(record: ShownRecord): Execution {
     taskIndex: parentId === undefined ? undefined : (taskIndex ?? 0),
     scheduleId: record.scheduleId,
     metadata,
+    traceId: record.trace && traceIdOf(record.trace),
     simulated,
   }
 }

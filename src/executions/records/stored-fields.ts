@@ -68,6 +68,9 @@ export const LISTED_FIELDS = [
   'cancelReason',
   'openApprovals',
   'approvalCount',
+  'traceparent',
+  'tracestate',
+  'queuedAt',
 ] as const
 /** What a list shows of each, beside its state and its request. */
 export const SHOWN_FIELDS = [
@@ -99,6 +102,7 @@ export const SHOWN_FIELDS = [
   'taskCount',
   'scheduleId',
   'openApprovals',
+  'traceparent',
 ] as const satisfies ReadonlyArray<(typeof LISTED_FIELDS)[number]>
 export const ALL_FIELDS = [...LISTED_FIELDS, 'request', 'result', 'resultJson'] as const
 export type RecordField = (typeof ALL_FIELDS)[number]
@@ -131,6 +135,10 @@ function toRequest({ request, shortRequest }: StoredFields): ExecuteRequest {
   // Safe: toNewRecord wrote both.
   if (typeof request === 'string') return JSON.parse(request) as ExecuteRequest
   return shortenRequest(JSON.parse(shortRequest ?? '{}') as ExecuteRequest)
+}
+
+export function toTrace({ traceparent, tracestate }: StoredFields): ExecutionRecord['trace'] {
+  return traceparent ? { traceparent, tracestate: tracestate || undefined } : undefined
 }
 
 /** Reads what the scripts wrote; JSON here is our own and needs no second validation. */
@@ -208,6 +216,8 @@ export function toRecord(
     dailyBudget: parse<NonNullable<Caller['dailyBudget']>>(fields.dailyBudget),
     openApprovals: fields.openApprovals ? fields.openApprovals.split(' ') : [],
     approvalCount: Number(fields.approvalCount ?? 0),
+    trace: toTrace(fields),
+    queuedAt: toNumber(fields.queuedAt),
     cancelled: fields.cancelBy ? { by: fields.cancelBy, reason: fields.cancelReason || undefined } : undefined,
   }
 }

@@ -5,6 +5,8 @@ import { endUnstarted, handBack } from './end-unstarted.js'
 import { HeldClaim, type GrantedClaim } from './held-claim.js'
 import type { RunContext, RunReport } from './run-report.js'
 import type { RunServices } from '../claim/run-services.js'
+import { beginRunSpan, endRunSpan, traceQueueWait } from './run-spans.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
 import { settleAttempt } from './settle-attempt.js'
 import { startAttempt } from './start-attempt.js'
 import { clearTemporary } from '../workspaces/prepare-workspace.js'
@@ -30,13 +32,22 @@ export async function runClaimed(
     const record = await services.store.get(executionId)
     if (!record) return { kind: 'passed_over', why: 'deleted' }
     claim.earlierUsage = record.usage
+    await beginSpans(claim, record)
     const prepared = await prepareRun(claim, record)
     return prepared.kind === 'prepared'
       ? await runPrepared(claim, prepared)
       : await endUnstarted(claim, record, prepared)
   } finally {
+    claim.span?.end({ attributes: { 'cc_executor.run.incomplete': true } })
     await claim.close()
   }
+}
+
+async function beginSpans(claim: HeldClaim, record: ExecutionRecord): Promise<void> {
+  const { tracing, store } = claim.services
+  if (!tracing || !record.trace) return
+  traceQueueWait(tracing, record, await store.recentNow())
+  claim.span = beginRunSpan(tracing, record, claim.attempt)
 }
 
 async function runPrepared(claim: HeldClaim, prepared: PreparedRun): Promise<RunReport> {
@@ -53,7 +64,9 @@ async function runPrepared(claim: HeldClaim, prepared: PreparedRun): Promise<Run
     const started = await startAttempt(claim, prepared)
     if (started.kind === 'cancelled') return await concludeCancelled(claim)
     if (started.kind === 'stale') return { kind: 'passed_over', why: 'the claim was lost before the start' }
-    return await settleAttempt(claim, started, await started.attempt.run())
+    const report = await started.attempt.run()
+    endRunSpan(claim.span, report, started)
+    return await settleAttempt(claim, started, report)
   } finally {
     leaveGate()
     evidence.close()

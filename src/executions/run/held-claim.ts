@@ -5,6 +5,7 @@ import type { PooledCredential } from '../claim/credential-pool.js'
 import { LeaseKeeper } from '../claim/lease-keeper.js'
 import { RunJournal } from '../claim/run-journal.js'
 import type { RunServices } from '../claim/run-services.js'
+import type { OpenSpan } from '../../telemetry/tracing.js'
 import { RunHooks } from '../hooks/run-hooks.js'
 import type { LogReading } from '../conclude/log-reading.js'
 import type { ClaimAnswer, PendingRequests } from '../store/transitions.js'
@@ -35,6 +36,8 @@ export class HeldClaim {
   readonly attempt: number
   /** What it pays with, also when the operator has taken that away meanwhile. */
   readonly credential: PooledCredential
+  /** Of its attempt; undefined where tracing is off. */
+  span: OpenSpan | undefined
   /** Sum of the attempts before this one. */
   earlierUsage: Usage = NO_USAGE
   /** The whole log, as this claim has written it; undefined: it must be read for the receipt. */

@@ -178,7 +178,7 @@ interface CommandParts {
 }
 
 async function planCommand(
-  { services: { config, hooks, schemas, store }, credential: { credentials, environment } }: HeldClaim,
+  { services: { config, hooks, schemas, store }, credential: { credentials, environment }, span }: HeldClaim,
   { id, owner, approvalCount }: ExecutionRecord,
   { claude, run, beginning, sessionId, folders, workspace, blocks }: CommandParts,
 ): Promise<ClaudeCommand> {
@@ -210,6 +210,8 @@ async function planCommand(
     attached: blocks,
     asRoot: process.getuid?.() === 0,
     simulatorUrl: config.simulatorUrl,
+    trace: span?.carrier,
+    hasTelemetry: config.cliTelemetry,
   })
 }
 

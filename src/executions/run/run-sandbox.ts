@@ -4,9 +4,10 @@ import { listClaudeFiles } from '../../claude/install/claude-files.js'
 import type { ClaudeCommand } from '../../claude/command/claude-command.js'
 import { lendCredential, type LentCredential } from '../../claude/install/lent-credential.js'
 import type { Sandbox } from '../../claude/stream/spawn-claude.js'
-import { openRunProxy, type RunProxy } from '../../egress/run-proxy.js'
+import { openRunProxy, type Destination, type RunProxy } from '../../egress/run-proxy.js'
 import { checkoutDirectory } from '../../platform/own-folders.js'
 import { socketOf } from '../../platform/redis-url.js'
+import { readOtlpHeaders, readOtlpUrls } from '../../platform/tracing-settings.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { OutcomeCode } from '../../protocol/execution.js'
@@ -80,13 +81,14 @@ export function listProtected({
 
 /** Variables by which the CLI or its tools would prove somebody, or go another way than by the proxy. */
 const NOT_LENT =
-  /^(?:ANTHROPIC_(?:API_KEY|AUTH_TOKEN|BASE_URL|CUSTOM_HEADERS|UNIX_SOCKET)|CLAUDE_CODE_OAUTH_\w+|CLAUDE_CODE_API_KEY_\w+|CLAUDE_CONFIG_DIR|(?:HTTPS?|ALL|NO)_PROXY)$/i
+  /^(?:ANTHROPIC_(?:API_KEY|AUTH_TOKEN|BASE_URL|CUSTOM_HEADERS|UNIX_SOCKET)|CLAUDE_CODE_OAUTH_\w+|CLAUDE_CODE_API_KEY_\w+|CLAUDE_CONFIG_DIR|(?:HTTPS?|ALL|NO)_PROXY|OTEL_EXPORTER_OTLP_(?:\w+_)?(?:ENDPOINT|HEADERS))$/i
 const RELAY = 'http://127.0.0.1:3128'
 const NEAR = '127.0.0.1,localhost,::1'
 
 /** Of a run that has no network: the worker's proxy in place of all ways out, and a stand-in for the credential. */
 const toLockedVariables = (lent: LentCredential): Record<string, string> => ({
   ...lent.variables,
+
   ANTHROPIC_BASE_URL: RELAY,
   CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
   NODE_USE_ENV_PROXY: '1',
@@ -108,7 +110,18 @@ async function openProxy(
     wanted: network?.hosts ?? [],
     admitted: config.sandbox.hosts,
     onDenied: (data) => report({ type: 'sandbox.denied', data }),
+    telemetry: config.cliTelemetry ? toDestinations(config.environment) : undefined,
   })
+}
+
+/** The collector by the paths of OTLP, with the headers that a run is not shown. */
+function toDestinations(environment: NodeJS.ProcessEnv): Record<string, Destination> {
+  const common = environment['OTEL_EXPORTER_OTLP_HEADERS']
+  const found = Object.entries(readOtlpUrls(environment)).flatMap(([signal, url]) => {
+    const headers = readOtlpHeaders(environment[`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_HEADERS`] || common)
+    return url === undefined ? [] : [[`/v1/${signal}`, { url, headers }] as const]
+  })
+  return Object.fromEntries(found)
 }
 
 const NONE: OtherLogin = { kind: 'none' }
@@ -180,6 +193,8 @@ async function openReach(
     lent && (await openProxy(services, request, lent, (event) => (listener ? listener(event) : early.push(event))))
   const { readable, writable, sockets, limits } = config.sandbox
   const locked = lent ? toLockedVariables(lent) : {}
+  // The proxy passes it on.
+  if (lent && command.env['OTEL_TRACES_EXPORTER'] !== undefined) locked['OTEL_EXPORTER_OTLP_ENDPOINT'] = RELAY
   const env: Record<string, string> = {
     ...Object.fromEntries(Object.entries(command.env).filter(([name]) => lent === undefined || !NOT_LENT.test(name))),
     ...locked,

@@ -27,6 +27,9 @@ export async function startAttempt(
 ): Promise<StartedAttempt | { readonly kind: 'cancelled' } | { readonly kind: 'stale' }> {
   const { record, run, beginning, reach } = prepared
   const answer = await storeStart(claim, prepared)
+  const { figures, store } = claim.services
+  if (answer.kind === 'started' && claim.attempt === 1)
+    figures?.waited(Math.max(0, (await store.recentNow()) - record.createdAt) / 1_000)
   if (answer.kind !== 'started') return answer.kind === 'cancelled' ? { kind: 'cancelled' } : { kind: 'stale' }
   claim.written = toLogReading(answer.batches, answer.lastSeq)
   const journal = claim.openJournal(claim.attempt, answer.lastSeq)

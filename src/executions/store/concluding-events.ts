@@ -46,6 +46,7 @@ export function concludingArguments(conclusion: Conclusion, seal: Seal | undefin
     cause,
     closing: toClosingEvents(closing, finishedAt, attempt),
     retentionMs,
+    figures: seal?.figures,
     seal: seal && { finishedSeq: seal.finishedSeq, keyId: seal.key.kid, jwk: JSON.stringify(seal.key) },
   }
 }

@@ -82,6 +82,7 @@ export function createEndCommands({ run, retentionMs }: StoreContext): EndComman
           fields: {
             usage: JSON.stringify(usage),
             earlierUsage: JSON.stringify(usage),
+            queuedAt: String(at.getTime()),
             spared: String(retry.spared),
             paidBy: retry.paidBy && JSON.stringify(retry.paidBy),
             ranMs: retry.ranMs?.toFixed(),

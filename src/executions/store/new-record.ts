@@ -47,6 +47,8 @@ export function toNewRecord(record: NewRecord): NewRecordArguments {
     dailyBudget: toJson(record.dailyBudget),
     timeoutEstimate: toJson(record.timeoutEstimate),
     fingerprints: toJson(record.fingerprints),
+    traceparent: record.trace?.traceparent,
+    tracestate: record.trace?.tracestate,
     parentId: record.parentId,
     taskIndex: record.parentId === undefined ? undefined : String(record.taskIndex ?? 0),
     taskCount: record.taskCount?.toString(),

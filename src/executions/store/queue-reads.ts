@@ -23,6 +23,8 @@ export interface QueueReads {
     resting: Record<ParkReason, number>
     active: string[]
   }>
+  /** Approvals that wait for a decision. */
+  countOpenApprovals(): Promise<number>
   /** Credentials whose limit is reached, and until when. */
   listBlocked(): Promise<Array<{ credential: string; until: Date }>>
   /**
@@ -63,6 +65,9 @@ export function createQueueReads({ redis, root, run, now }: StoreContext): Queue
         // Safe: what ZRANGE answers.
         active: (answers[14] as string[] | undefined) ?? [],
       }
+    },
+    countOpenApprovals() {
+      return redis.zcard(`${root}:open-approvals`)
     },
     async listBlocked() {
       const answer = await redis.zrange(`${root}:blocked`, `(${await now()}`, '+inf', 'BYSCORE', 'WITHSCORES')

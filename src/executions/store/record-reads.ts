@@ -6,6 +6,7 @@ import {
   LISTED_FIELDS,
   SHOWN_FIELDS,
   toRecord,
+  toTrace,
   type RecordField,
   type StoredFields,
 } from '../records/stored-fields.js'
@@ -94,7 +95,7 @@ function toListed(owner: string, reply: ListReply): Listed[] {
   return listed
 }
 
-export function createRecordReads({ redis, root, run, now, recentNow }: StoreContext): RecordReads {
+export function createRecordReads({ redis, root, run, now, recentNow, onTrace }: StoreContext): RecordReads {
   async function load(ids: readonly string[], fields: readonly RecordField[]): Promise<Loaded[]> {
     if (ids.length === 0) return []
     const pipeline = redis.pipeline()
@@ -104,6 +105,8 @@ export function createRecordReads({ redis, root, run, now, recentNow }: StoreCon
       const values = answers[index * 2] as Array<string | null>
       const stored: StoredFields = {}
       for (const [position, field] of fields.entries()) stored[field] = values[position]
+      const trace = onTrace && toTrace(stored)
+      if (trace) onTrace(id, trace)
       return { id, stored, lastSeq: Number(answers[index * 2 + 1] ?? 0) }
     })
     const turns = await readTurns(found.filter(({ stored }) => stored.state === 'queued').map(({ id }) => id))

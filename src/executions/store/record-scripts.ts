@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import { openScripts, type RunScript } from '../../platform/redis-scripts.js'
 import type { StoredStep } from '../../schedules/schedule-store.js'
 import type { Priority } from '../../protocol/execute-request.js'
+import type { EndFigures } from '../../telemetry/figure-fields.js'
 import type { NewRecordArguments } from './new-record.js'
 import type { GoingOn, PeopleScripts } from './people-scripts.js'
 import { SCRIPTS } from './scripts.generated.js'
@@ -115,6 +116,7 @@ export interface Concluding {
   readonly closing: readonly ClosingEvent[]
   readonly retentionMs: number
   readonly seal: { readonly finishedSeq: number; readonly keyId: string; readonly jwk: string } | undefined
+  readonly figures: EndFigures | undefined
 }
 
 export type ConcludeReply =

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { keyRoot, readTime } from '../../platform/redis.js'
 import type { RunScript } from '../../platform/redis-scripts.js'
+import type { TraceCarrier } from '../../telemetry/tracing.js'
 import { openRecordScripts, type RecordScripts } from './record-scripts.js'
 
 export interface StoreOptions {
@@ -8,6 +9,8 @@ export interface StoreOptions {
   readonly retentionSeconds: number
   /** Folders, and those below them, that have no owner. */
   readonly sharedWorkspaces?: readonly string[]
+  /** Is told of the trace of each record that is read. */
+  readonly onTrace?: ((id: string, trace: TraceCarrier) => void) | undefined
 }
 
 /** What every part of the store is made from. */
@@ -17,6 +20,7 @@ export interface StoreContext {
   readonly run: RunScript<RecordScripts>
   readonly retentionMs: number
   readonly sharedWorkspaces: readonly string[]
+  readonly onTrace: StoreOptions['onTrace']
   /**
    * Milliseconds since the epoch by Redis' clock: the only one by which processes compare times, since theirs may
    * differ or jump.
@@ -54,7 +58,7 @@ function countOn(now: () => Promise<number>): () => Promise<number> {
 
 export function openStoreContext(
   redis: Redis,
-  { prefix, retentionSeconds, sharedWorkspaces = [] }: StoreOptions,
+  { prefix, retentionSeconds, sharedWorkspaces = [], onTrace }: StoreOptions,
 ): StoreContext {
   const root = keyRoot(prefix)
   const now = (): Promise<number> => readTime(redis)
@@ -64,6 +68,7 @@ export function openStoreContext(
     run: openRecordScripts(redis, root),
     retentionMs: Math.ceil(retentionSeconds * 1_000),
     sharedWorkspaces,
+    onTrace,
     now,
     recentNow: countOn(now),
   }

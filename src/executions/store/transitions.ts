@@ -5,6 +5,7 @@ import type { PublicJwk } from '../../protocol/receipt.js'
 import type { BudgetChange, BudgetRefusal } from '../../protocol/usage.js'
 import type { WorkspaceEvidence } from '../../protocol/verification.js'
 import type { StoredStep } from '../../schedules/schedule-store.js'
+import type { EndFigures } from '../../telemetry/figure-fields.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import type { Grant } from '../records/grant.js'
 import type { ListedTask } from '../records/listed-task.js'
@@ -29,6 +30,7 @@ export type NewRecord = Pick<
   | 'taskIndex'
   | 'taskCount'
   | 'scheduleId'
+  | 'trace'
 > & {
   readonly kind?: ExecutionKind
   /** With a session these are the session's own. */
@@ -188,6 +190,8 @@ export interface Seal {
   readonly key: PublicJwk
   /** As the receipt has it. */
   readonly paidBy?: readonly Payment[]
+  /** What the end adds to the metrics, where they are on. */
+  readonly figures?: EndFigures | undefined
 }
 
 export type ConcludeAnswer =

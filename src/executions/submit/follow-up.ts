@@ -9,7 +9,7 @@ import { planRecord, submitExecution, type Submission } from './submit-execution
 import type { Taken } from './take-attachments.js'
 
 type Said = Pick<MessageRequest, 'text' | 'attachments'>
-type Followed = Pick<ExecutionRecord, 'id' | 'request'>
+type Followed = Pick<ExecutionRecord, 'id' | 'request' | 'trace'>
 
 /**
  * The request of a follow-up: the same model, permissions, limits and labels, in the same workspace. What was for one
@@ -40,7 +40,11 @@ export const submitFollowUp = (
   caller: Caller,
   idempotencyKey: string | undefined,
 ): Promise<Submission> =>
-  submitExecution(services, toFollowUp(followed, request), caller, idempotencyKey, { follows: true, contents })
+  submitExecution(services, toFollowUp(followed, request), caller, idempotencyKey, {
+    follows: true,
+    contents,
+    trace: followed.trace,
+  })
 
 /** The same, to be stored later without its caller. */
 export const planFollowUp = async (
@@ -49,4 +53,6 @@ export const planFollowUp = async (
   { request, contents }: Taken<Said>,
   caller: Caller,
 ): Promise<NewRecord> =>
-  (await planRecord(services, toFollowUp(followed, request), caller, { follows: true, contents })).record
+  (
+    await planRecord(services, toFollowUp(followed, request), caller, { follows: true, contents, trace: followed.trace })
+  ).record

@@ -9,7 +9,7 @@ import type { NewRecord } from '../store/transitions.js'
 
 type List = Pick<
   NewRecord,
-  'id' | 'owner' | 'request' | 'priority' | 'workspace' | 'workspaceLock' | 'simulated' | 'dailyBudget'
+  'id' | 'owner' | 'request' | 'priority' | 'workspace' | 'workspaceLock' | 'simulated' | 'dailyBudget' | 'trace'
 >
 
 /** When it has waited for too long, if there is such a time. */
@@ -52,6 +52,7 @@ export async function newTask(
     wantedBudget: planBudget(run, list, services.config),
     dailyBudget: run.onBudgetExceeded === 'pause' ? list.dailyBudget : undefined,
     model: run.model,
+    trace: list.trace,
     workspaceLock: list.workspaceLock,
     queueDeadline: toDeadline(run, createdAt),
   }

@@ -20,8 +20,10 @@ import type { DomainServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
 import type { Contents } from '../store/attachment-commands.js'
 import type { NewRecord } from '../store/transitions.js'
+import type { TraceCarrier } from '../../telemetry/tracing.js'
 import { nameFor } from './name-for.js'
 import { takeAttachments } from './take-attachments.js'
+import { traceSubmission } from './trace-submission.js'
 
 /** It takes a person to change it. */
 const EVICTION_RETRY_SECONDS = 60
@@ -73,6 +75,8 @@ export interface SubmitOptions {
   readonly scheduled?: Scheduled | undefined
   /** Its attachments were taken before, and the request names them by their digests. */
   readonly contents?: Contents | undefined
+  /** Below what its spans stand. */
+  readonly trace?: TraceCarrier | undefined
 }
 
 /** What is fixed of an execution when it is accepted. */
@@ -83,6 +87,10 @@ interface PlannedRecord {
   readonly contents: Contents
 }
 
+interface PlanOptions extends SubmitOptions {
+  readonly idempotencyKey?: string | undefined
+}
+
 /**
  * What would be accepted, with the rights of its caller.
  * @throws ExecutorError as submitExecution does before anything is stored
@@ -91,12 +99,7 @@ export async function planRecord(
   services: DomainServices,
   asked: ExecuteRequest,
   caller: Caller,
-  {
-    idempotencyKey,
-    follows,
-    scheduled,
-    contents: given,
-  }: SubmitOptions & { readonly idempotencyKey?: string | undefined } = {},
+  { idempotencyKey, follows, scheduled, contents: given, trace }: PlanOptions = {},
 ): Promise<PlannedRecord> {
   const { config, store } = services
   const { request, contents } = given ? { request: asked, contents: given } : takeAttachments(asked, config)
@@ -136,6 +139,7 @@ export async function planRecord(
     ...estimate,
     wantedBudget: run && planBudget(run, caller, config),
     model: run?.model,
+    trace,
     // Of a list for its later tasks, of a run for the day on which it goes on.
     dailyBudget: request.tasks || run?.onBudgetExceeded === 'pause' ? caller.dailyBudget : undefined,
     kind: request.tasks ? 'task_list' : 'run',
@@ -160,15 +164,26 @@ export async function planRecord(
  * WEBHOOK_NOT_FOUND, UNAUTHENTICATED (the token was revoked meanwhile), IDEMPOTENCY_CONFLICT,
  * EXECUTION_NOT_FOUND, QUEUE_FULL, BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE; MomentSettled
  */
-export async function submitExecution(
+export function submitExecution(
   services: DomainServices,
   request: ExecuteRequest,
   caller: Caller,
   idempotencyKey?: string,
   options: SubmitOptions = {},
 ): Promise<Submission> {
+  return traceSubmission(services, options.trace, (below) =>
+    submit(services, request, caller, { ...options, idempotencyKey, trace: below }),
+  )
+}
+
+async function submit(
+  services: DomainServices,
+  request: ExecuteRequest,
+  caller: Caller,
+  options: PlanOptions,
+): Promise<Submission> {
   const { config, store } = services
-  const planned = await planRecord(services, request, caller, { ...options, idempotencyKey })
+  const planned = await planRecord(services, request, caller, options)
   const { record, firstTask, contents } = planned
   const { id, session } = record
   if (contents.size > 0) await fromStore(store.putAttachmentsAside(id, contents))

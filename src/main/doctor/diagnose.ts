@@ -28,6 +28,7 @@ import {
 import { checkRedis } from './check-redis.js'
 import { checkSchedules } from './check-schedules.js'
 import { checkLimits, checkPort, checkWebhooks } from './check-service.js'
+import { checkTracing } from './check-tracing.js'
 import type { Finding, Verdict } from './finding.js'
 
 type Check = readonly [part: string, verdict: Verdict | undefined | Promise<Verdict | undefined>]
@@ -110,6 +111,7 @@ export async function diagnose(environment: NodeJS.ProcessEnv): Promise<Finding[
         ['schedules', checkSchedules(config)],
         ['webhooks', checkWebhooks(config)],
       ]),
+      ['tracing', config.tracing && checkTracing(config.tracing)],
     ]),
   ])
   return [...machine, ...redis, ...claude, ...(hasWorker ? checkCredentials(config) : []), ...rest, ...folders]

@@ -21,6 +21,10 @@ import { openScheduleAlarms } from '../../queue/schedule-alarms.js'
 import { nextAlarm } from '../../schedules/alarm-rule.js'
 import { createScheduleStore } from '../../schedules/schedule-store.js'
 import { findOwner } from '../../tokens/find-owner.js'
+import { openFigureKeeper } from '../../telemetry/figure-keeper.js'
+import { createFigureStore, type ProcessKind } from '../../telemetry/figure-store.js'
+import { Figures } from '../../telemetry/figures.js'
+import type { Traces } from './open-traces.js'
 import { openTokenServices } from '../../tokens/token-services.js'
 import { createWebhookStore } from '../../webhooks/webhook-store.js'
 import { openSigningKey, type SigningKey } from '../../verification/signing-key.js'
@@ -30,11 +34,12 @@ interface OpenOptions {
   readonly redisUrl: string
   readonly logger: Logger
   readonly lifetime: Lifetime
+  readonly traces?: Traces | undefined
 }
 
 /** What API and worker have in common, on one Redis connection of the given role. */
 export function openDomain(
-  { config, redisUrl, logger, lifetime }: OpenOptions,
+  { config, redisUrl, logger, lifetime, traces }: OpenOptions,
   role: 'caller' | 'keeper',
 ): DomainServices & { redis: Redis } {
   const redis = lifetime.own(
@@ -48,10 +53,14 @@ export function openDomain(
     (opened) => opened.close(),
   )
   const schemas = lifetime.own('threads for schemas', new SchemaChecks(), (opened) => opened.close())
-  const store = createExecutionStore(redis, config)
+  const store = createExecutionStore(redis, {
+    ...config,
+    onTrace: traces && ((id, trace) => traces.book.note(id, trace)),
+  })
   const workers = createWorkerRegistry(redis, config.prefix)
   const history = createRunHistory(redis, config.prefix)
   const webhooks = createWebhookStore(redis, config.prefix)
+  const figures = config.metrics === 'off' ? undefined : new Figures()
   let signingKey: Promise<SigningKey> | undefined
   return {
     config,
@@ -65,7 +74,9 @@ export function openDomain(
     outlook: createOutlook({ store, workers, history, config }),
     schemas,
     files: new FileStore(redis, config.prefix),
-    log: createEventLog(redis, config.prefix),
+    log: createEventLog(redis, config.prefix, figures && ((...appended) => figures.appended(...appended))),
+    figures,
+    tracing: traces?.tracing,
     workers,
     eviction: watchEviction(redis),
     ownsWebhook: async (id, owner) => (await webhooks.get(id))?.createdBy === owner,
@@ -96,7 +107,11 @@ export function openApiServices(
     closeRedis,
   )
   const log = createEventLog(reader, config.prefix)
-  const feed = lifetime.own('event feed', openEventFeed({ log, subscriber, logger }), (opened) => opened.close())
+  const { figures } = domain
+  const onRelayed = figures && ((lines: Buffer): void => figures.relayed(lines))
+  const feed = lifetime.own('event feed', openEventFeed({ log, subscriber, logger, onRelayed }), (opened) =>
+    opened.close(),
+  )
   const { access, ...kept } = openTokenServices({ redis: domain.redis, subscriber, config, logger })
   const tokens = { ...kept, access: lifetime.own('tokens in use', access, (opened) => opened.close()) }
   const alarms = lifetime.own(
@@ -109,7 +124,24 @@ export function openApiServices(
     alarms,
     ownerOf: (tokenId: string) => findOwner(tokens.store, options.configured, tokenId),
   }
-  return { ...domain, log, feed, tokens, schedules, subscriber }
+  return { ...domain, log, feed, tokens, schedules, subscriber, metrics: openMetrics(domain, 'api', (close) => close(), lifetime) }
+}
+
+/**
+ * What this process counts is added to the figures of the service until it ends; undefined where metrics are off.
+ * `closing` bounds the last time.
+ */
+export function openMetrics(
+  { figures, redis, config, logger }: DomainServices & { redis: Redis },
+  kind: ProcessKind,
+  closing: (close: () => Promise<void>) => Promise<void>,
+  lifetime: Lifetime,
+): ExecutionServices['metrics'] {
+  if (!figures) return undefined
+  const store = createFigureStore(redis, config.prefix)
+  const keeper = openFigureKeeper({ kind, figures, store, logger })
+  lifetime.own('figures', keeper, (opened) => closing(() => opened.close()))
+  return { store, keeper }
 }
 
 /**

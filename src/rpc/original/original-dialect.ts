@@ -10,6 +10,7 @@ import { ExecuteRequest } from '../../protocol/execute-request.js'
 import { OPERATIONS } from '../../protocol/operations.js'
 import { isTerminal } from '../../protocol/execution.js'
 import { ExecutionId } from '../../protocol/ids.js'
+import type { TraceCarrier } from '../../telemetry/tracing.js'
 import { toHookStatus } from './original-hook-status.js'
 import { OriginalError, ORIGINAL_ERRORS, toOriginalError } from './original-errors.js'
 import { startOriginalRun, toStatusParams, type OriginalRun } from './original-run.js'
@@ -26,6 +27,8 @@ export interface OriginalConnectionOptions {
   /** In which calls of all connections are started; without it those of this one alone. */
   readonly turns?: CallTurns
   readonly version: string
+  /** The trace that the connection was opened in. */
+  readonly trace?: TraceCarrier | undefined
 }
 
 type Params = Readonly<Record<string, unknown>>
@@ -56,6 +59,7 @@ export function openOriginalConnection({
   caller,
   turns = new CallTurns(),
   version,
+  trace,
 }: OriginalConnectionOptions): { close(code: number, reason: string): void } {
   const sessionId = randomUUID()
   const { logger, config } = services
@@ -107,7 +111,10 @@ export function openOriginalConnection({
       onPermissionNeeded: 'deny',
     })
     // Taken before anything is awaited: a second execute that comes meanwhile is refused.
-    const run = startOriginalRun({ services, caller, request, writer: endpoint.writer, onEnd: () => forget(run) })
+    const { tracing } = services
+    const start = (): OriginalRun =>
+      startOriginalRun({ services, caller, request, writer: endpoint.writer, onEnd: () => forget(run) })
+    const run = tracing ? tracing.within({ name: 'execute', at: Date.now(), parent: trace }, start) : start()
     current = { run, killOnDisconnect: killOnDisconnect ?? false }
     return run.begin()
   }

@@ -69,6 +69,8 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
     seen: readonly StoredEvent[],
     source: AsyncGenerator<readonly StoredEvent[], void, undefined>,
   ): Promise<void> {
+    const { figures } = services
+    if (figures) figures.subscribers.websocket += 1
     try {
       await gate
       await writer.write(toFrames(seen))
@@ -84,6 +86,8 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
           error: 'The execution can no longer be followed: its log was deleted or cannot be read.',
         }),
       ])
+    } finally {
+      if (figures) figures.subscribers.websocket -= 1
     }
   }
 

@@ -1,6 +1,7 @@
 -- The end, in one step: state, outcome, receipt, last event, and nobody holds the fence any more.
 -- args: status, fields, event, retentionMs, cause? (the event before the last, that says why), closing? (of approvals,
---   settle-approvals.lua), seal?: {finishedSeq (that the receipt gives to the last event), keyId, jwk}
+--   settle-approvals.lua), seal?: {finishedSeq (that the receipt gives to the last event), keyId, jwk},
+--   figures? (count-end.lua of telemetry)
 
 --- @include "../../../../events/lua/include/last-seq.lua"
 --- @include "../../../../events/lua/include/pack.lua"
@@ -9,6 +10,7 @@
 --- @include "../../../../platform/lua/include/now-ms.lua"
 --- @include "../../../../platform/lua/include/root.lua"
 --- @include "../../../../schedules/lua/include/note-end.lua"
+--- @include "../../../../telemetry/lua/include/count-end.lua"
 --- @include "./account.lua"
 --- @include "./enter.lua"
 --- @include "./expire.lua"
@@ -48,6 +50,7 @@ local function conclude(id, args)
   if not isList then settleApprovals(id, closing) end
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
+  countEnd(id, args.figures)
   pack(id)
   noteOutbox(id, 'execution.finished')
   local schedule = get(id, 'scheduleId')
