@@ -466,6 +466,7 @@ export const OPERATIONS = {
       'WORKSPACE_NOT_FOUND',
       'SESSION_NOT_FOUND',
       'SESSION_BUSY',
+      'WEBHOOK_NOT_FOUND',
       'IDEMPOTENCY_CONFLICT',
       'EXECUTION_NOT_FOUND',
       'QUEUE_FULL',
@@ -476,6 +477,8 @@ export const OPERATIONS = {
       method: 'POST',
       paths: { '/schedules/:id/run': 'runSchedule' },
       input: { params: rest.ScheduleParams, headers: rest.SubmitKeyHeaders, body: Nothing.optional() },
+    },
+  },
   'webhook.create': {
     scope: 'execute',
     result: NewWebhook,

@@ -144,6 +144,7 @@ export const ScheduleParams = z.strictObject({ id: z.string().meta({ description
 export const SchedulesQuery = z.strictObject({
   limit: wholeNumber(1, LIST_LIMIT).optional().meta({ description: 'Default 50, at most 200.' }),
   cursor: ScheduleId.optional().meta({ description: '`nextCursor` of the previous page.' }),
+})
 const webhookId = z.string().meta({ description: 'The id of a webhook.' })
 export const WebhookParams = z.strictObject({ id: webhookId })
 export const DeliveryParams = z.strictObject({
@@ -203,6 +204,7 @@ export const TokenHeaders = z.object({
 })
 export const ScheduleHeaders = z.object({
   'idempotency-key': z.string().optional().meta({ description: 'The same key and body return the same schedule.' }),
+})
 export const WebhookHeaders = z.object({
   'idempotency-key': z.string().optional().meta({
     description: 'The same key and body return the same webhook, from the second time on without its secret.',

@@ -126,6 +126,7 @@ export const SCHEDULE_OPERATIONS: Readonly<Record<string, RestOperation>> = {
       WORKSPACE_NOT_FOUND: { make: run(() => ({ prompt: 'x', workspace: OWNED }), 'other') },
       SESSION_NOT_FOUND: { make: run(() => ({ prompt: 'x', session: { resume: NOBODY } })) },
       SESSION_BUSY: { make: run(({ running }) => ({ prompt: 'x', session: { resume: running } })) },
+      WEBHOOK_NOT_FOUND: { make: run(() => ({ prompt: 'x', webhooks: [`whk_${'0'.repeat(32)}`] })) },
       BUDGET_EXCEEDED: { make: run(() => ({ prompt: 'x', maxBudgetTokens: 1_000 }), 'poor') },
       QUEUE_FULL: {
         phase: 'full',

@@ -103,7 +103,7 @@ export async function openSending(t: Test, env: NodeJS.ProcessEnv = {}) {
     // As the service's own, but heard.
     const err = ({ message, stack }: Error): object => ({ message, stack })
     const logger = pino({ level: 'trace', serializers: { err } }, { write: (line) => void logged.push(line) })
-    const services = openApiServices({ config, redisUrl: `unix://${redis.socket}`, logger, lifetime })
+    const services = openApiServices({ config, redisUrl: `unix://${redis.socket}`, logger, lifetime, configured })
     const opened = openWebhooks({ ...services, redisUrl: `unix://${redis.socket}`, lifetime, configured })
     t.teardown(() => lifetime.close())
     return { ...services, ...opened, close: () => lifetime.close() }
@@ -115,6 +115,7 @@ export async function openSending(t: Test, env: NodeJS.ProcessEnv = {}) {
     redisUrl: `unix://${redis.socket}`,
     logger: createLogger('silent', 'api'),
     lifetime: keeper,
+    configured: CONFIGURED,
   })
   const webhooks: WebhookServices = {
     store: createWebhookStore(connection, config.prefix),

@@ -4,7 +4,6 @@ import type { ConcludeAnswer, Conclusion, Ending, Seal } from '../store/transiti
 import type { LogReading } from './log-reading.js'
 import type { SeenWaiting } from '../store/end-commands.js'
 import { sealExecution, type Known, type Sealed } from './seal-execution.js'
-import type { ExecutionRecord } from '../records/execution-record.js'
 import type { DomainServices } from '../services.js'
 
 /**

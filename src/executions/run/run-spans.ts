@@ -1,7 +1,7 @@
 import type { Outcome, Usage } from '../../protocol/execution.js'
 import type { OpenSpan, Tracing } from '../../telemetry/tracing.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
-import type { AttemptReport } from './run-attempt.js'
+import type { AttemptReport } from './attempt-options.js'
 import type { StartedAttempt } from './start-attempt.js'
 
 /** What an execution has waited for until this claim, as a span of the past. */

@@ -567,6 +567,12 @@ local function pack(id)
   redis.call('COPY', draft, events, 'REPLACE')
   redis.call('DEL', draft)
 end`,
+  'schedules/include/note-end': `local function noteEnd(id, execution, status)
+  redis.call('SREM', key('schedule-open', id), execution)
+  if redis.call('HGET', key('schedule', id), 'lastExecutionId') == execution then
+    redis.call('HSET', key('schedule', id), 'lastStatus', status)
+  end
+end`,
   'constant/MODELS_KEPT': `local MODELS_KEPT = 50`,
   'constant/OTHER': `local OTHER = 'other'`,
   'telemetry/include/count-end': `local function countEnd(id, given)
@@ -705,7 +711,7 @@ end`,
   if get(id, 'parentId') then redis.call('ZREM', key('index', get(id, 'owner')), id) end
 end`,
   'include/note-outbox': `local TOLD = {'owner', 'state', 'kind', 'metadata', 'parentId', 'webhooks'}
-local function noteOutbox(id, type)
+local function noteOutbox(id, type, approvalId)
   local owner = redis.call('HGET', record(id), 'owner')
   local hearers = redis.call('HMGET', root .. ':webhook-hearers', owner or '', '*')
   if not hearers[1] and not hearers[2] then return end
@@ -722,7 +728,12 @@ local function noteOutbox(id, type)
     entry[#entry + 1] = 'code'
     entry[#entry + 1] = code
   end
+  if approvalId then
+    entry[#entry + 1] = 'approvalId'
+    entry[#entry + 1] = approvalId
+  end
   redis.call('XADD', root .. ':outbox', '*', unpack(entry))
+  redis.call('PUBLISH', root .. ':outbox-news', '')
 end`,
   'include/leave-work': `local function leaveWork(id)
   local owner = get(id, 'owner')
@@ -794,13 +805,15 @@ end`,
   end
   return count == #openApprovals(id)
 end`,
-  'include/settle-approvals': `local function settleApprovals(id, closing)
+  'include/settle-approvals': `local function settleApprovals(id, closing, kept)
   for _, entry in ipairs(closing or {}) do
     local isOpen = entry.id and redis.call('HGET', approval(entry.id), 'status') == 'pending'
     if isOpen then closeApproval(entry.id, 'withdrawn') end
     if isOpen or not entry.id then writeNext(id, entry.event) end
   end
-  for _, each in ipairs(openApprovals(id)) do closeApproval(each, 'withdrawn') end
+  for _, each in ipairs(openApprovals(id)) do
+    if each ~= kept then closeApproval(each, 'withdrawn') end
+  end
 end`,
   'include/expire-folders': `local function expireFolders(host)
   local folders = key('folders', host)
@@ -875,11 +888,14 @@ local function conclude(id, args)
   countEnd(id, args.figures)
   pack(id)
   noteOutbox(id, 'execution.finished')
+  local schedule = get(id, 'scheduleId')
+  if schedule then noteEnd(schedule, id, status) end
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
   leaveRest(id)
   if redis.call('HEXISTS', key('files', id), 'listing') == 0 then redis.call('DEL', key('files', id)) end
+  redis.call('DEL', key('attachments', id))
   settleSession(id, retentionMs)
   local reservation = reservationOf(id)
   if reservation then redis.call('PEXPIRE', reservation, math.max(IDEMPOTENCY_MS, retentionMs)) end
@@ -930,6 +946,48 @@ return conclude(id, args)`,
 local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)`,
+  'schedules/include/note-run': `local function noteRun(id, execution)
+  if redis.call('EXISTS', key('schedule', id)) == 0 then return end
+  redis.call('SADD', key('schedule-open', id), execution)
+  redis.call('HSET', key('schedule', id), 'lastRunAt', nowMs(), 'lastExecutionId', execution, 'lastStatus', 'queued')
+end`,
+  'constant/SHOWN_MOMENTS': `local SHOWN_MOMENTS = 10`,
+  'schedules/include/note-moments': `local function noteMoments(id, moments)
+  if #moments == 0 then return end
+  redis.call('LPUSH', key('schedule-moments', id), unpack(moments))
+  redis.call('LTRIM', key('schedule-moments', id), 0, SHOWN_MOMENTS - 1)
+  local owner, name = unpack(redis.call('HMGET', key('schedule', id), 'owner', 'name'))
+  local hearers = redis.call('HMGET', root .. ':webhook-hearers', owner or '', '*')
+  if not (hearers[1] or hearers[2]) then return end
+  for _, text in ipairs(moments) do
+    local moment = cjson.decode(text)
+    if moment.outcome == 'failed' then
+      redis.call('XADD', root .. ':outbox', '*', 'type', 'schedule.failed', 'timestamp', nowMs(), 'owner', owner,
+        'scheduleId', id, 'name', name, 'plannedAt', moment.plannedAt, 'code', moment.code)
+    end
+  end
+end`,
+  'schedules/include/plan-next': `local function planNext(id, at)
+  if at then
+    redis.call('HSET', key('schedule', id), 'nextAt', at)
+    redis.call('ZADD', root .. ':schedules-due', at, id)
+  else
+    redis.call('HDEL', key('schedule', id), 'nextAt')
+    redis.call('ZREM', root .. ':schedules-due', id)
+  end
+end`,
+  'schedules/include/settle-moments': `local function settleMoments(step)
+  local schedule = key('schedule', step.id)
+  redis.call('HSET', schedule, 'after', step.to)
+  redis.call('HDEL', schedule, 'triedAt')
+  noteMoments(step.id, step.moments)
+  if step.stopped then redis.call('HSET', schedule, 'enabled', '0', 'stopped', step.stopped) end
+  planNext(step.id, step.next)
+end`,
+  'schedules/include/stands-at': `local function standsAt(id, after, revision)
+  local now = redis.call('HMGET', key('schedule', id), 'after', 'revision')
+  return now[1] == after and now[2] == revision
+end`,
   'tokens/include/is-made': `local function isMade(id) return #id == 36 and string.find(id, '^tok_%x+$') ~= nil end`,
   'tokens/include/is-withdrawn': `local function isWithdrawn(id)
   if not isMade(id) then return false end
@@ -970,6 +1028,8 @@ end`,
   local id, owner, name, digest = args.id, args.owner, args.idempotencyKey, args.requestDigest
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
   if isWithdrawn(owner) then return {'withdrawn'} end
+  local planned = args.planned
+  if planned and not standsAt(planned.id, planned.after, planned.revision) then return {'settled'} end
   local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
   local known = reservation and redis.call('GET', reservation)
   if known then
@@ -992,12 +1052,28 @@ end`,
   redis.call('ZADD', root .. ':index', 0, id)
   redis.call('ZADD', key('index', owner), 0, id)
   redis.call('SADD', root .. ':owners', owner)
+  if planned then settleMoments(planned) end
+  if args.scheduleId then noteRun(args.scheduleId, id) end
+end`,
+  'include/keep-attachments': `local function keepAttachments(id, from)
+  local kept, aside = key('attachments', id), from and key('attachments', from)
+  if aside then
+    local fields = redis.call('HGETALL', aside)
+    for index = 1, #fields, 2 do
+      if redis.call('HSET', kept, fields[index], fields[index + 1]) == 1 then
+        redis.call('HINCRBY', kept, 'bytes', #fields[index + 1])
+      end
+    end
+    redis.call('DEL', aside)
+  end
+  redis.call('PERSIST', kept)
 end`,
   'create-list': `local args = cjson.decode(ARGV[1])
 local id, new, task = args.id, args.new, args.task
 local answer = admit(args, task.id, task)
 if answer then return answer end
 setAll(id, new.fields)
+if args.hasAttachments then keepAttachments(id) end
 redis.call('HSET', key('tasks', id), 0, task.id)
 setAll(task.id, task.fields)
 local position = queueNew(task.id, args.score, args.owner, task)
@@ -1093,6 +1169,7 @@ local function join() return session and joinSession(args.id, args.owner, sessio
 local answer = admit(args, args.id, args.new, join)
 if answer then return answer end
 redis.call('HSET', record(args.id), unpack(ARGV, 2))
+if args.hasAttachments then keepAttachments(args.id) end
 if get(args.id, 'follows') then
   redis.call('ZADD', root .. ':following', args.score, args.id)
   writeFirst(args.id, args.new.before .. 0 .. args.new.after)
@@ -1100,6 +1177,26 @@ if get(args.id, 'follows') then
 end
 beginDeadline(args.id)
 return {'created', queueNew(args.id, args.score, args.owner, args.new), limitOf(args.owner) and 1 or 0}`,
+  'include/requeue-attempt': `local function requeueAttempt(id, next)
+  if next.notBefore then
+    set(id, 'notBefore', next.notBefore)
+    redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
+    redis.call('ZADD', root .. ':due', next.notBefore, id)
+  else
+    enterQueue(id, get(id, 'score'))
+  end
+  if next.queueDeadline then
+    set(id, 'queueDeadline', next.queueDeadline)
+    redis.call('ZADD', root .. ':deadlines', next.queueDeadline, id)
+  end
+  return redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')
+end`,
+  'include/unpark-run': `local function unparkRun(id, next)
+  enter(id, 'queued')
+  writeNext(id, next.event)
+  leaveRest(id)
+  return requeueAttempt(id, {queueDeadline = next.queueDeadline})
+end`,
   'decide-approval': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id = args.id
@@ -1114,6 +1211,8 @@ if not holdsFence(execution, fence) then
   closeApproval(id, 'withdrawn')
   return {'closed'}
 end
+local isParked = isResting(get(execution, 'state'))
+if isParked and not args.parked then return {'moved'} end
 if now >= tonumber(expiresAt) then
   closeApproval(id, 'expired')
   return {'closed'}
@@ -1121,7 +1220,10 @@ end
 closeApproval(id, args.status, 'decision', args.decision, 'digest', args.digest, 'decidedAt', now,
   'decidedBy', args.by, 'decidedById', args.byId)
 redis.call('HINCRBY', record(execution), 'approvalBytes', #args.decision)
-return {'decided'}`,
+if not isParked then return {'decided'} end
+writeNext(execution, args.parked.event)
+setAll(execution, args.parked.unparked.fields)
+return {'unparked', execution, unparkRun(execution, args.parked.unparked)}`,
   'tokens/include/announce': `local function announce(what, id)
   redis.call('INCR', root .. ':token-revision')
   redis.call('PUBLISH', root .. ':token-changes', what .. ' ' .. id)
@@ -1213,7 +1315,19 @@ for _, folder in ipairs(foldersAbove(name)) do
   if redis.call('HINCRBY', within, owner, -1) <= 0 then redis.call('HDEL', within, owner) end
 end
 return 1`,
-  'events/include/mark-message': `local function markMessage(id, kind, messageId, at, reason)
+  'events/include/owe-follow-up': `local OWED_MS = 2 * 24 * 60 * 60 * 1000
+local function oweFollowUp(id, number)
+  redis.call('ZADD', root .. ':owed', nowMs(), id .. ' ' .. number)
+  local message = cjson.decode(redis.call('HGET', key('messages', id), number))
+  if not message.attachments then return end
+  local kept, own = key('attachments', id), key('attachments', message.followUpId)
+  for _, each in ipairs(message.attachments) do
+    local bytes = each.sha256 and redis.call('HGET', kept, each.sha256)
+    if bytes then redis.call('HSET', own, each.sha256, bytes) end
+  end
+  redis.call('PEXPIRE', own, OWED_MS)
+end`,
+  'events/include/mark-message': `local function markMessage(id, kind, messageId, at, reason, sent)
   local messages = key('messages', id)
   local number = redis.call('HGET', messages, 'number:' .. messageId)
   if not number then return end
@@ -1224,7 +1338,12 @@ return 1`,
     end
   elseif redis.call('HSETNX', messages, 'state:' .. number, kind .. ' ' .. at .. ' ' .. (reason or '')) == 1 then
     redis.call('HINCRBY', messages, 'open', -1)
-    if kind == 'delivered' then redis.call('HDEL', messages, 'owed:' .. number) end
+    if kind == 'delivered' then
+      redis.call('HDEL', messages, 'owed:' .. number)
+      if sent then redis.call('HSET', messages, 'sent:' .. number, cjson.encode(sent)) end
+    elseif redis.call('HEXISTS', messages, 'owed:' .. number) == 1 then
+      oweFollowUp(id, number)
+    end
   end
 end`,
   'events/include/note-messages': `local function noteMessages(id)
@@ -1238,7 +1357,6 @@ end`,
   end
   redis.call('HSET', messages, 'noted', count)
 end`,
-  'include/owe-follow-up': `local function oweFollowUp(id, number) redis.call('ZADD', root .. ':owed', nowMs(), id .. ' ' .. number) end`,
   'drop-messages': `local EVENT = '"type":"message.dropped","at":"%s","attempt":%d,"data":{"messageId":"%s","reason":"%s"%s}}'
 exceedMemory()
 local args = cjson.decode(ARGV[1])
@@ -1255,7 +1373,6 @@ for number = 1, tonumber(redis.call('HGET', messages, 'count') or '0') do
     local messageId, owed = message.id, redis.call('HEXISTS', messages, 'owed:' .. number) == 1
     local following = owed and string.format(',"followUpId":"%s"', message.followUpId) or ''
     writeNext(id, string.format(EVENT, args.at, args.attempt, messageId, args.reason, following))
-    if owed then oweFollowUp(id, number) end
     markMessage(id, 'dropped', messageId, args.at, args.reason)
   end
 end
@@ -1289,26 +1406,6 @@ return 'OK'`,
   end
   set(id, 'bookDay', day)
 end`,
-  'include/requeue-attempt': `local function requeueAttempt(id, next)
-  if next.notBefore then
-    set(id, 'notBefore', next.notBefore)
-    redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
-    redis.call('ZADD', root .. ':due', next.notBefore, id)
-  else
-    enterQueue(id, get(id, 'score'))
-  end
-  if next.queueDeadline then
-    set(id, 'queueDeadline', next.queueDeadline)
-    redis.call('ZADD', root .. ':deadlines', next.queueDeadline, id)
-  end
-  return redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')
-end`,
-  'include/unpark-run': `local function unparkRun(id, next)
-  enter(id, 'queued')
-  writeNext(id, next.event)
-  leaveRest(id)
-  return requeueAttempt(id, {queueDeadline = next.queueDeadline})
-end`,
   'go-on': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id, state = args.id, get(args.id, 'state')
@@ -1325,7 +1422,13 @@ if args.wantedBudget then
   end
 end
 setAll(id, args.fields)
+for _, event in ipairs(args.events or {}) do writeNext(id, event) end
 return {'unparked', unparkRun(id, args)}`,
+  'hold-approval': `local id, execution, fence, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+if not holdsFence(execution, fence) or redis.call('HGET', approval(id), 'status') ~= 'pending' then return 0 end
+if why == '' then redis.call('HDEL', approval(id), 'heldBecause')
+else redis.call('HSET', approval(id), 'heldBecause', why) end
+return 1`,
   'keep-files': `local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return 'stale' end
 for index = 4, #ARGV, 2 do
@@ -1367,6 +1470,9 @@ for band = 0, 2 do
   end
 end
 return {due, redis.call('ZCARD', root .. ':leases'), unpack(ids)}`,
+  'include/is-alone': `local function isAlone(band)
+  return redis.call('EXISTS', root .. ':owner-limits') == 0 and redis.call('ZCARD', turnsOf(band)) <= 1
+end`,
   'include/turn-of': `local function turnOf(id, score, owner)
   if not owner then score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner')) end
   local position = owner and positionOf(id, score, owner)
@@ -1381,18 +1487,33 @@ end`,
   'list': `local owner, newest, oldest, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local fields = {unpack(ARGV, 5)}
 local answer, size = {}, 0
+local alone = {}
+local function turnIn(id, score)
+  local band = bandOf(score)
+  if alone[band] == nil then alone[band] = isAlone(band) end
+  if not alone[band] then return turnOf(id, score, owner) end
+  local rank = redis.call('ZRANK', root .. ':waiting', id)
+  return rank and {rank + 1} or {}
+end
 local ids = redis.call('ZREVRANGEBYLEX', key('index', owner), newest, oldest, 'LIMIT', 0, count)
 for _, id in ipairs(ids) do
   local values = redis.call('HMGET', record(id), 'state', 'shortRequest', 'score', unpack(fields))
   local state = values[1]
   answer[size + 1], answer[size + 2] = id, lastSeq(id)
-  answer[size + 3] = state == 'queued' and turnOf(id, values[3], owner) or {}
+  answer[size + 3] = state == 'queued' and turnIn(id, values[3]) or {}
   answer[size + 4] = values[2] or (state and get(id, 'request'))
-  answer[size + 5] = state
-  for index = 1, #fields do answer[size + 5 + index] = values[3 + index] end
-  size = size + 5 + #fields
+  answer[size + 5] = values
+  size = size + 5
 end
 return answer`,
+  'open-scheduled': `local schedule = ARGV[1]
+if not standsAt(schedule, ARGV[2], ARGV[3]) then return {'moved'} end
+local open = {'open'}
+for _, id in ipairs(redis.call('SMEMBERS', key('schedule-open', schedule))) do
+  if isOver(id) then redis.call('SREM', key('schedule-open', schedule), id)
+  else open[#open + 1] = id end
+end
+return open`,
   'positions': `local answers = {}
 for index, id in ipairs(ARGV) do answers[index] = turnOf(id) end
 return answers`,
@@ -1436,7 +1557,7 @@ redis.call('HINCRBY', record(execution), 'approvalCount', 1)
 redis.call('HINCRBY', record(execution), 'approvalBytes', #args.asked)
 local list = get(execution, 'parentId')
 if list then addOpenApproval(list, id) end
-noteOutbox(execution, 'approval.requested')
+noteOutbox(execution, 'approval.requested', id)
 return {'requested', now, expiresAt}`,
   'request': `exceedMemory()
 local args = cjson.decode(ARGV[1])
@@ -1494,6 +1615,10 @@ while #forgotten < count * 2 and isOverLimit() do
   end
 end
 return forgotten`,
+  'include/keep-approval': `local function keepApproval(id, attempt)
+  redis.call('HDEL', approval(id), 'heldBecause')
+  redis.call('HSET', approval(id), 'fence', '', 'parkedAt', attempt)
+end`,
   'include/book-run': `local function bookRun(id)
   local book = bookOf(kindOf(get(id, 'simulated')), get(id, 'bookDay') or ledgerDay(id), get(id, 'owner'))
   local reserved = reservedOf(id)
@@ -1526,7 +1651,7 @@ if parked and parked.budgetRevision and (get(id, 'budgetRevision') or '0') ~= pa
   return {'moved'}
 end
 if not enter(id, parked and 'waiting_' .. parked.reason or 'queued') then return {'refused', state} end
-settleApprovals(id, args.closing)
+settleApprovals(id, args.closing, parked and parked.approval)
 if state ~= 'starting' then redis.call('HDEL', record(id), 'ranMs', 'unparkNote') end
 setAll(id, args.fields)
 writeNext(id, args.event)
@@ -1534,6 +1659,7 @@ redis.call('HSET', key('log', id), 'fence', '')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
 if parked then
+  if parked.approval then keepApproval(parked.approval, parked.attempt) end
   rest(id, parked)
   noteOutbox(id, 'execution.parked')
   return {'parked', unpack(passWork(id))}
@@ -1576,6 +1702,13 @@ local isClosed = isEnded(state) or closing == (redis.call('HGET', key('log', id)
 local fate = args.followUpId and 'follow_up' or isClosed and 'dropped ' .. args.at .. ' ended'
 if not fate and tonumber(open or '0') >= args.maxOpen then return {'full', args.maxOpen} end
 if fate and not args.followUpId then args.message = args.dropped end
+if args.attached and not fate then
+  local bytes = redis.call('HGET', key('attachments', id), 'bytes')
+  if tonumber(bytes or '0') + args.attached > args.maxAttached then return {'crowded', args.maxAttached} end
+  keepAttachments(id, args.messageId)
+elseif args.attached and args.owed then
+  keepAttachments(args.owedId, args.messageId)
+end
 local number = storeMessage(args, fate or nil)
 if args.owed then redis.call('HSET', messages, 'owed:' .. number, args.owed) end
 if isClosed then
@@ -1763,11 +1896,11 @@ export const SCRIPTS = {
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'constant/MODELS_KEPT', 'constant/OTHER', 'telemetry/include/count-end',
-    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
-    'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
-    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
+    'platform/include/now-ms', 'schedules/include/note-end', 'constant/MODELS_KEPT', 'constant/OTHER',
+    'telemetry/include/count-end', 'history/include/history-kept-ms', 'history/include/remember',
+    'history/include/learn', 'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole',
+    'history/include/touch', 'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments',
+    'include/record', 'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
     'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
     'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
@@ -1784,11 +1917,11 @@ export const SCRIPTS = {
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'constant/MODELS_KEPT', 'constant/OTHER', 'telemetry/include/count-end',
-    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
-    'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
-    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
+    'platform/include/now-ms', 'schedules/include/note-end', 'constant/MODELS_KEPT', 'constant/OTHER',
+    'telemetry/include/count-end', 'history/include/history-kept-ms', 'history/include/remember',
+    'history/include/learn', 'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole',
+    'history/include/touch', 'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments',
+    'include/record', 'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
     'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
     'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
@@ -1805,11 +1938,11 @@ export const SCRIPTS = {
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'constant/MODELS_KEPT', 'constant/OTHER', 'telemetry/include/count-end',
-    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
-    'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
-    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
+    'platform/include/now-ms', 'schedules/include/note-end', 'constant/MODELS_KEPT', 'constant/OTHER',
+    'telemetry/include/count-end', 'history/include/history-kept-ms', 'history/include/remember',
+    'history/include/learn', 'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole',
+    'history/include/touch', 'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments',
+    'include/record', 'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
     'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
     'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
@@ -1826,11 +1959,11 @@ export const SCRIPTS = {
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'constant/MODELS_KEPT', 'constant/OTHER', 'telemetry/include/count-end',
-    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
-    'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
-    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
+    'platform/include/now-ms', 'schedules/include/note-end', 'constant/MODELS_KEPT', 'constant/OTHER',
+    'telemetry/include/count-end', 'history/include/history-kept-ms', 'history/include/remember',
+    'history/include/learn', 'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole',
+    'history/include/touch', 'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments',
+    'include/record', 'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
     'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
     'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
@@ -1847,29 +1980,36 @@ export const SCRIPTS = {
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/reserve', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above',
-    'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
-    'include/weigh-new', 'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get',
+    'history/include/reserve', 'schedules/include/note-run', 'constant/SHOWN_MOMENTS', 'schedules/include/note-moments',
+    'schedules/include/plan-next', 'schedules/include/settle-moments', 'schedules/include/stands-at',
+    'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
+    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'include/admit', 'include/keep-attachments', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get',
     'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
     'include/limit-of', 'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'create-list',
   ),
   ccCreate: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/reserve', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above',
-    'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
-    'include/weigh-new', 'include/admit', 'include/get', 'include/set', 'include/begin-deadline',
-    'include/enter-session', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/latest-of',
-    'include/find-tail', 'include/find-session', 'include/hosts-of', 'include/need-folders', 'include/wait-for',
-    'include/join-session', 'include/limit-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'history/include/reserve', 'schedules/include/note-run', 'constant/SHOWN_MOMENTS', 'schedules/include/note-moments',
+    'schedules/include/plan-next', 'schedules/include/settle-moments', 'schedules/include/stands-at',
+    'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
+    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'include/admit', 'include/get', 'include/set', 'include/begin-deadline', 'include/enter-session',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/latest-of', 'include/find-tail',
+    'include/find-session', 'include/hosts-of', 'include/need-folders', 'include/wait-for', 'include/join-session',
+    'include/keep-attachments', 'include/limit-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
     'include/queue-new', 'create',
   ),
   ccDecideApproval: join(
-    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
-    'platform/include/now-ms', 'include/approval', 'include/record', 'include/get', 'include/open-approvals',
-    'include/set', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
-    'decide-approval',
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
+    'events/include/write', 'events/include/write-next', 'platform/include/exceed-memory', 'platform/include/now-ms',
+    'include/approval', 'include/record', 'include/get', 'include/open-approvals', 'include/set',
+    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/is-resting',
+    'include/set-all', 'constant/TRANSITIONS', 'include/enter', 'include/leave-rest', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
+    'include/enter-queue', 'include/requeue-attempt', 'include/unpark-run', 'decide-approval',
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
@@ -1883,10 +2023,10 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'disown',
   ),
   ccDropMessages: join(
-    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/mark-message',
-    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'events/include/note-messages',
-    'platform/include/exceed-memory', 'include/record', 'include/get', 'platform/include/now-ms', 'include/has-lease',
-    'include/is-active', 'include/is-resting', 'include/is-unheld', 'include/owe-follow-up', 'drop-messages',
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/now-ms',
+    'events/include/owe-follow-up', 'events/include/mark-message', 'events/include/last-seq', 'events/include/write',
+    'events/include/write-next', 'events/include/note-messages', 'platform/include/exceed-memory', 'include/record',
+    'include/get', 'include/has-lease', 'include/is-active', 'include/is-resting', 'include/is-unheld', 'drop-messages',
   ),
   ccEnter: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1897,14 +2037,17 @@ export const SCRIPTS = {
     'tokens/include/limit-owner', 'include/forget-owner', 'forget-owner',
   ),
   ccGoOn: join(
-    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
+    'events/include/write-next', 'platform/include/exceed-memory', 'include/record', 'include/get',
     'include/is-resting', 'constant/DAY_MS', 'history/include/book-of', 'history/include/whole',
     'history/include/touch', 'platform/include/now-ms', 'history/include/weigh', 'include/kind-of',
     'include/ledger-day', 'include/reserved-of', 'include/set', 'include/reserve-rest', 'include/set-all',
-    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'constant/TRANSITIONS',
-    'include/enter', 'include/leave-rest', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/requeue-attempt',
-    'include/unpark-run', 'go-on',
+    'constant/TRANSITIONS', 'include/enter', 'include/leave-rest', 'constant/PRIORITY_STEP', 'include/band-of',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'include/requeue-attempt', 'include/unpark-run', 'go-on',
+  ),
+  ccHoldApproval: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'include/approval', 'hold-approval',
   ),
   ccKeepFiles: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'keep-files',
@@ -1919,9 +2062,13 @@ export const SCRIPTS = {
     'include/limit-of', 'include/may-run', 'list-due',
   ),
   ccList: join(
-    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'include/record', 'include/get',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/limit-of', 'include/turn-keys', 'include/position-of',
-    'include/turn-of', 'list',
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/record', 'include/get', 'include/turn-keys', 'include/is-alone', 'include/limit-of',
+    'include/position-of', 'include/turn-of', 'list',
+  ),
+  ccOpenScheduled: join(
+    'platform/include/root', 'platform/include/key', 'schedules/include/stands-at', 'include/record', 'include/get',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'open-scheduled',
   ),
   ccPositions: join(
     'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/root', 'platform/include/key', 'include/limit-of',
@@ -1961,21 +2108,21 @@ export const SCRIPTS = {
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'constant/TRANSITIONS', 'include/record', 'include/get',
-    'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease', 'include/leave-work',
-    'include/note-outbox', 'include/turn-keys', 'include/call-next', 'include/pass-work', 'constant/PRIORITY_STEP',
-    'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
-    'include/requeue-attempt', 'history/include/book-of', 'constant/MICRO', 'history/include/whole',
-    'history/include/touch', 'history/include/book-spent', 'include/kind-of', 'constant/DAY_MS', 'include/ledger-day',
-    'include/reserved-of', 'include/book-run', 'include/rest', 'include/set-all', 'include/approval',
-    'include/open-approvals', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
-    'include/settle-approvals', 'retry',
+    'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease', 'include/approval',
+    'include/keep-approval', 'include/leave-work', 'include/note-outbox', 'include/turn-keys', 'include/call-next',
+    'include/pass-work', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-clock',
+    'include/enter-turn', 'include/enter-queue', 'include/requeue-attempt', 'history/include/book-of', 'constant/MICRO',
+    'history/include/whole', 'history/include/touch', 'history/include/book-spent', 'include/kind-of',
+    'constant/DAY_MS', 'include/ledger-day', 'include/reserved-of', 'include/book-run', 'include/rest',
+    'include/set-all', 'include/open-approvals', 'include/set-open-approvals', 'include/remove-open-approval',
+    'include/close-approval', 'include/settle-approvals', 'retry',
   ),
   ccSendMessage: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
-    'events/include/write-next', 'events/include/note-messages', 'platform/include/need-memory',
-    'platform/include/now-ms', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/record', 'include/get',
-    'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/owe-follow-up', 'include/store-message',
-    'send-message',
+    'events/include/write-next', 'events/include/note-messages', 'platform/include/now-ms',
+    'events/include/owe-follow-up', 'platform/include/need-memory', 'tokens/include/is-made',
+    'tokens/include/is-withdrawn', 'include/record', 'include/get', 'include/is-active', 'constant/TRANSITIONS',
+    'include/is-ended', 'include/keep-attachments', 'include/store-message', 'send-message',
   ),
   ccSetBudget: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
