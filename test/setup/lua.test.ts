@@ -4,11 +4,12 @@ import { join, posix } from 'node:path'
 import t from 'tap'
 import { SCRIPTS as EVENT_SCRIPTS } from '../../src/events/scripts.generated.js'
 import { SCRIPTS as RECORD_SCRIPTS } from '../../src/executions/store/scripts.generated.js'
+import { SCRIPTS as FIGURE_SCRIPTS } from '../../src/telemetry/scripts.generated.js'
 import { SCRIPTS as TOKEN_SCRIPTS } from '../../src/tokens/scripts.generated.js'
 import { lintLua } from '../support/lint-lua.js'
 import { ROOT } from '../support/paths.js'
 
-const SCRIPTS: Record<string, string> = { ...EVENT_SCRIPTS, ...RECORD_SCRIPTS, ...TOKEN_SCRIPTS }
+const SCRIPTS: Record<string, string> = { ...EVENT_SCRIPTS, ...RECORD_SCRIPTS, ...FIGURE_SCRIPTS, ...TOKEN_SCRIPTS }
 const USE = /^--- @(include|constant)(?: (\w+))? "([^"]+)"$/gm
 const HEADER =
   /^-- \S.*\n(?:-- .*\n)*-- Arguments(?: \(JSON\))?: \S.*\n(?:-- .*\n)*-- Answers: \S.*\n(?:-- .*\n)*-- Sent again: (?:yes|no)\b/
