@@ -68,10 +68,13 @@ async function listen(): Promise<{ address: string; printed: string }> {
   })
   const find = (token: string): TokenEntry | undefined =>
     token === 'read' || token === 'execute' ? entry(token) : undefined
-  const known = { config: readConfig({ LOG_LEVEL: 'silent' }), logger: createLogger('silent', 'test') }
+  const off = { figures: undefined, tracing: undefined }
+  const known = { config: readConfig({ LOG_LEVEL: 'silent' }), logger: createLogger('silent', 'test'), ...off }
   const refuse = async (): Promise<never> => Promise.reject(new ExecutorError('STORE_UNAVAILABLE'))
   const absent = new Proxy({}, { get: (_target, name) => (name === 'then' ? undefined : refuse) })
-  const services = new Proxy<object>(known, { get: (target, name) => Reflect.get(target, name) ?? absent })
+  const services = new Proxy<object>(known, {
+    get: (target, name) => (Reflect.has(target, name) ? Reflect.get(target, name) : absent),
+  })
   const app = await buildApp({
     // Safe: what is not there refuses every call.
     services: services as ExecutionServices,

@@ -5,11 +5,13 @@ import t from 'tap'
 import { SCRIPTS as EVENT_SCRIPTS } from '../../src/events/scripts.generated.js'
 import { SCRIPTS as RECORD_SCRIPTS } from '../../src/executions/store/scripts.generated.js'
 import { SCRIPTS as SCHEDULE_SCRIPTS } from '../../src/schedules/scripts.generated.js'
+import { SCRIPTS as FIGURE_SCRIPTS } from '../../src/telemetry/scripts.generated.js'
 import { SCRIPTS as TOKEN_SCRIPTS } from '../../src/tokens/scripts.generated.js'
 import { SCRIPTS as WEBHOOK_SCRIPTS } from '../../src/webhooks/scripts.generated.js'
 import { lintLua } from '../support/lint-lua.js'
 import { ROOT } from '../support/paths.js'
 
+<<<<<<< HEAD
 const SCRIPTS: Record<string, string> = {
   ...EVENT_SCRIPTS,
   ...RECORD_SCRIPTS,
@@ -17,6 +19,11 @@ const SCRIPTS: Record<string, string> = {
   ...TOKEN_SCRIPTS,
   ...WEBHOOK_SCRIPTS,
 }
+||||||| base
+const SCRIPTS: Record<string, string> = { ...EVENT_SCRIPTS, ...RECORD_SCRIPTS, ...TOKEN_SCRIPTS }
+=======
+const SCRIPTS: Record<string, string> = { ...EVENT_SCRIPTS, ...RECORD_SCRIPTS, ...FIGURE_SCRIPTS, ...TOKEN_SCRIPTS }
+>>>>>>> theirs
 const USE = /^--- @(include|constant)(?: (\w+))? "([^"]+)"$/gm
 const HEADER =
   /^-- \S.*\n(?:-- .*\n)*-- Arguments(?: \(JSON\))?: \S.*\n(?:-- .*\n)*-- Answers: \S.*\n(?:-- .*\n)*-- Sent again: (?:yes|no)\b/
