@@ -97,7 +97,9 @@ void t.test('no address inside is connected to, in whichever form', async (t) =>
   connected.length = 0
   const wrong: string[] = []
   for (const url of urls) {
-    const kind = await failure(post(url))
+    // What is refused takes no time; a few that are not are enough to see.
+    const kind = await failure(post(url, undefined, within(1_000)))
+    if (wrong.length > 2) break
     if (kind !== 'ADDRESS_NOT_ALLOWED') wrong.push(`${url}: ${kind}`)
   }
   t.same(wrong, [])

@@ -201,6 +201,8 @@ const ofToken = (cases: RestOperation['cases'], more: Omit<Parts, 'path'> = {}):
 const HOOK = { url: 'https://hooks.invalid/x', events: ['webhook.disabled'] }
 const makeHook = async ({ url }: Scene): Promise<string> =>
   (await ask(url, { method: 'POST', path: '/webhooks', body: HOOK })).body.id
+/** The body of an action that takes none. */
+const NOTHING = { body: {} }
 /** A webhook that nothing else needs. */
 const ofHook =
   (suffix = '', more: Omit<Parts, 'path'> = {}): Make =>
@@ -454,35 +456,43 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
     { body: { enabled: false } },
   ),
   'delete /webhooks/{id}': hooked('', { 204: { make: ofHook() } }),
-  'post /webhooks/{id}/rotate': hooked('/rotate', { '200 application/json': { make: ofHook('/rotate') } }),
-  'post /webhooks/{id}/test': hooked('/test', {
-    '202 application/json': { make: ofHook('/test') },
-    RATE_LIMITED: {
-      async make(scene) {
-        // There is nobody of that name, so that what it hears of waits for its next attempts.
-        const hears = { url: 'https://hooks.invalid/', events: ['execution.*'] }
-        const { body } = await ask(scene.url, { method: 'POST', path: '/webhooks', body: hears })
-        await scene.submit({ prompt: 'heard of', workspace: scene.workspace, webhooks: [body.id] })
-        const path = `/webhooks/${body.id}`
-        while ((await ask(scene.url, { method: 'GET', path })).body.pendingDeliveries < DELIVERIES_LIMIT);
-        return { path: `${path}/test` }
+  'post /webhooks/{id}/rotate': hooked('/rotate', { '200 application/json': { make: ofHook('/rotate') } }, NOTHING),
+  'post /webhooks/{id}/test': hooked(
+    '/test',
+    {
+      '202 application/json': { make: ofHook('/test') },
+      RATE_LIMITED: {
+        async make(scene) {
+          // There is nobody of that name, so that what it hears of waits for its next attempts.
+          const hears = { url: 'https://hooks.invalid/', events: ['execution.*'] }
+          const { body } = await ask(scene.url, { method: 'POST', path: '/webhooks', body: hears })
+          await scene.submit({ prompt: 'heard of', workspace: scene.workspace, webhooks: [body.id] })
+          const path = `/webhooks/${body.id}`
+          while ((await ask(scene.url, { method: 'GET', path })).body.pendingDeliveries < DELIVERIES_LIMIT);
+          return { path: `${path}/test` }
+        },
       },
     },
-  }),
+    NOTHING,
+  ),
   'get /webhooks/{id}/deliveries': {
     ...hooked('/deliveries', { '200 application/json': { make: ofHook('/deliveries') } }),
     wrongQuery: 'limit=0',
   },
-  'post /webhooks/{id}/deliveries/{deliveryId}/redeliver': hooked('/deliveries/msg_nothing/redeliver', {
-    '202 application/json': {
-      async make(scene) {
-        const path = `/webhooks/${await makeHook(scene)}`
-        const { body } = await ask(scene.url, { method: 'POST', path: `${path}/test` })
-        return { path: `${path}/deliveries/${body.id}/redeliver` }
+  'post /webhooks/{id}/deliveries/{deliveryId}/redeliver': hooked(
+    '/deliveries/msg_nothing/redeliver',
+    {
+      '202 application/json': {
+        async make(scene) {
+          const path = `/webhooks/${await makeHook(scene)}`
+          const { body } = await ask(scene.url, { method: 'POST', path: `${path}/test` })
+          return { path: `${path}/deliveries/${body.id}/redeliver` }
+        },
       },
+      DELIVERY_NOT_FOUND: { make: ofHook('/deliveries/msg_nothing/redeliver') },
     },
-    DELIVERY_NOT_FOUND: { make: ofHook('/deliveries/msg_nothing/redeliver') },
-  }),
+    NOTHING,
+  ),
   'post /tickets': {
     base: ({ kept: id }) => ({ path: '/tickets', body: { executionId: id } }),
     scope: 'read',
