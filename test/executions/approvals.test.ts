@@ -133,7 +133,10 @@ function testOn(name: string, env: NodeJS.ProcessEnv, isWholeRange: boolean): vo
         t.equal(await list(`?executionId=${id}`, stranger), undefined, 'nor that there is such an execution')
         const admin = await makeToken({ scopes: ['admin'] })
         for (const query of ['', `?executionId=${id}`])
-          t.match(await list(query, admin), [{ id: approval.id }], 'who administers sees those of all')
+          t.ok(
+            (await list(query, admin)).some((one) => one.id === approval.id),
+            'who administers sees those of all',
+          )
         t.match(await decide(approval.id, { decision: 'allow' }, stranger), {
           status: 404,
           body: { code: 'APPROVAL_NOT_FOUND' },
