@@ -133,7 +133,10 @@ function testOn(name: string, env: NodeJS.ProcessEnv, isWholeRange: boolean): vo
         t.equal(await list(`?executionId=${id}`, stranger), undefined, 'nor that there is such an execution')
         const admin = await makeToken({ scopes: ['admin'] })
         for (const query of ['', `?executionId=${id}`])
-          t.match(await list(query, admin), [{ id: approval.id }], 'who administers sees those of all')
+          t.ok(
+            (await list(query, admin)).some((one) => one.id === approval.id),
+            'who administers sees those of all',
+          )
         t.match(await decide(approval.id, { decision: 'allow' }, stranger), {
           status: 404,
           body: { code: 'APPROVAL_NOT_FOUND' },
@@ -370,31 +373,27 @@ function testOn(name: string, env: NodeJS.ProcessEnv, isWholeRange: boolean): vo
     })
 
     void t.test(
-      'a worker that stops hands a waiting call over: nobody refused it, and it is asked again',
+      'a worker that stops parks a call that waits; what was allowed for the execution stays so',
       async (t) => {
         await Promise.all(others)
-        const { id } = await submit(
-          [bash('touch a.txt'), { text: 'first' }, bash('echo twice >> marks'), { text: 'end' }],
-          {
-            onWorkerLost: 'continue',
-          },
-        )
+        const { id } = await submit([
+          bash('touch a.txt'),
+          { text: 'first' },
+          bash('echo once >> marks'),
+          { text: 'end' },
+        ])
         await decided(id, { decision: 'allow', appliesTo: 'execution' })
         const second = await asked(id, 2)
         await service.workers[0]?.close('at once')
-        t.match(await list(`?executionId=${id}&status=withdrawn`), [{ id: second.id }])
+        t.match(await look(id), { status: 'waiting_approval', pendingApprovalIds: [second.id] })
+        t.match(await decide(second.id, { decision: 'allow' }), { status: 200 })
         await service.openWorker()
         await service.until(id, 'execution.started', 2)
         const { argv } = (await of(id, 'execution.started')).at(-1) ?? { argv: [] }
         t.match(argv.join(' '), /--allowedTools=Bash\(touch a\.txt\)/, 'what was allowed for the execution stays so')
-        const execution = await service.finished(id)
-        t.match(execution, { attempt: 2 })
+        t.match(await service.finished(id), { status: 'succeeded', attempt: 2 })
         isWhole(t, await service.events(id))
-        t.equal(
-          await readFile(join(service.config.workspaceRoot, id, 'marks'), 'utf8').catch(() => ''),
-          '',
-          'what nobody allowed did not run',
-        )
+        t.equal(await readFile(join(service.config.workspaceRoot, id, 'marks'), 'utf8').catch(() => ''), 'once\n')
       },
     )
   })

@@ -25,6 +25,7 @@ export interface HeldCalls {
 
 /** How long a worker that is stopping waits for a call to be left in its session. */
 const AT_STOP_MS = 5_000
+const STEP_MS = 50
 
 /**
  * How long the calls of an attempt may keep their worker. When the hold of a call is over it is left in its session and
@@ -71,9 +72,12 @@ export class CallHolds implements HeldRun {
 
   /** The worker must let go of the run: it ends with a call that can be kept, or else as `end` says. */
   async leaveOr(end: () => void): Promise<void> {
-    for (const call of this.#calls.all.values()) call.isOverdue = true
-    const left = this.#calls.enqueue(() => this.#leaveOrHold())
-    await Promise.race([left, wait(AT_STOP_MS, undefined, { ref: false })])
+    const deadline = performance.now() + AT_STOP_MS
+    do {
+      for (const call of this.#calls.all.values()) call.isOverdue = true
+      const left = this.#calls.enqueue(() => this.#leaveOrHold())
+      await Promise.race([left, wait(AT_STOP_MS, undefined, { ref: false })])
+    } while (this.#isTooEarly() && performance.now() < deadline && (await wait(STEP_MS, true, { ref: false })))
     end()
   }
 
@@ -89,6 +93,15 @@ export class CallHolds implements HeldRun {
 
   close(): void {
     this.#options.services.heldRuns.leave(this)
+  }
+
+  /** It is being stored, or its reply is still being written. */
+  #isTooEarly(): boolean {
+    if (!this.#options.stop.isOpen) return false
+    const { size } = this.#calls.all
+    return [...this.#calls.all.values()].some(
+      ({ isStored, isGone, request }) => !isGone && (!isStored || this.#parking.whyHeld(request, size) === 'later'),
+    )
   }
 
   #overdue(): HeldCall[] {
