@@ -11,19 +11,14 @@ import { SCRIPTS as WEBHOOK_SCRIPTS } from '../../src/webhooks/scripts.generated
 import { lintLua } from '../support/lint-lua.js'
 import { ROOT } from '../support/paths.js'
 
-<<<<<<< HEAD
 const SCRIPTS: Record<string, string> = {
   ...EVENT_SCRIPTS,
   ...RECORD_SCRIPTS,
+  ...FIGURE_SCRIPTS,
   ...SCHEDULE_SCRIPTS,
   ...TOKEN_SCRIPTS,
   ...WEBHOOK_SCRIPTS,
 }
-||||||| base
-const SCRIPTS: Record<string, string> = { ...EVENT_SCRIPTS, ...RECORD_SCRIPTS, ...TOKEN_SCRIPTS }
-=======
-const SCRIPTS: Record<string, string> = { ...EVENT_SCRIPTS, ...RECORD_SCRIPTS, ...FIGURE_SCRIPTS, ...TOKEN_SCRIPTS }
->>>>>>> theirs
 const USE = /^--- @(include|constant)(?: (\w+))? "([^"]+)"$/gm
 const HEADER =
   /^-- \S.*\n(?:-- .*\n)*-- Arguments(?: \(JSON\))?: \S.*\n(?:-- .*\n)*-- Answers: \S.*\n(?:-- .*\n)*-- Sent again: (?:yes|no)\b/
