@@ -116,7 +116,9 @@ const ONLY_THESE_PACKAGES = ['src/protocol', 'src/simulator', 'src/setup']
 const MAXIMUM_LINES = 250
 const LONG_FILES: Record<string, string> = {
   'src/claude/command/command-flags.ts': 'one table of flags and how their words are read',
+  'src/executions/store/record-scripts.ts': 'the one table of scripts, what they take and answer',
   'src/executions/store/scripts.generated.ts': 'generated from the files in lua/',
+  'src/executions/store/transitions.ts': 'the shapes of what is stored and of what became of it',
   'src/platform/config.ts': 'the one table of settings',
   'src/protocol/execution.ts': 'the fields of an execution, each with its description',
   'src/protocol/execute-request.ts': 'the fields of a request, each with its description',

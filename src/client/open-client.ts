@@ -9,16 +9,13 @@ import type { WorkspaceFiles } from '../protocol/files.js'
 import type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 import type { AuthStatus, Health, QueueState, Readiness } from '../protocol/service-state.js'
 import type { BudgetRequest, UsageGroup, UsageReport } from '../protocol/usage.js'
-import { createApprovalCalls, type ApprovalCalls } from './approval-calls.js'
 import { ClientError, SERVICE_UNAVAILABLE, toClosed } from './client-error.js'
 import { openEventStream } from './event-stream.js'
 import { followExecution, type EventSource, type FollowOptions } from './follow-execution.js'
 import { createRest, type RestCall } from './rest.js'
 import { createSharedSocket } from './shared-socket.js'
-import { createMessageCalls, type MessageCalls } from './message-calls.js'
-import { createScheduleCalls, type ScheduleCalls } from './schedule-calls.js'
-import { createTokenCalls, type PageQuery, type TokenCalls } from './token-calls.js'
-import { createWebhookCalls, type WebhookCalls } from './webhook-calls.js'
+import { createResourceCalls, type ResourceCalls } from './resource-calls.js'
+import type { PageQuery } from './token-calls.js'
 
 // What a program that uses the package names beside openClient (package.json, exports["./client"]).
 export { ClientError } from './client-error.js'
@@ -76,7 +73,7 @@ export interface ResultOptions extends CallOptions {
 }
 
 /** Every method throws ClientError and nothing else, an abort by the caller's own signal excepted. */
-export interface Client extends TokenCalls, ApprovalCalls, MessageCalls, ScheduleCalls, WebhookCalls {
+export interface Client extends ResourceCalls {
   readonly url: string
   execute(request: ExecuteRequest, options?: ExecuteOptions): Promise<Execution>
   get(executionId: string, options?: CallOptions): Promise<Execution>
@@ -164,11 +161,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
 
   return {
     url,
-    ...createTokenCalls(rest),
-    ...createWebhookCalls(rest),
-    ...createApprovalCalls(rest),
-    ...createMessageCalls(rest),
-    ...createScheduleCalls(rest),
+    ...createResourceCalls(rest),
     execute: (request, { idempotencyKey, wait, signal } = {}) =>
       ask({
         method: 'POST',

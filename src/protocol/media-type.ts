@@ -11,22 +11,26 @@ export type Recognized =
   | { readonly kind: 'truncated'; readonly mediaType: MediaType }
   | { readonly kind: 'unknown' }
 
+/** Within this file alone: what is exported takes what is there without Node.js too. */
+const toBuffer = (content: Uint8Array) => Buffer.from(content.buffer, content.byteOffset, content.byteLength)
+type Bytes = ReturnType<typeof toBuffer>
+
 const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
 /** Readers look for a PDF's beginning and end in so many bytes. */
 const PDF_MARGIN_BYTES = 1024
 
-const startsWith = (bytes: Buffer, text: string, at = 0): boolean =>
+const startsWith = (bytes: Bytes, text: string, at = 0): boolean =>
   bytes.subarray(at, at + text.length).equals(Buffer.from(text, 'latin1'))
 
 /** Chunks of length, name, data and checksum, up to IEND. */
-function isWholePng(bytes: Buffer): boolean {
+function isWholePng(bytes: Bytes): boolean {
   for (let at = PNG.length; at + 12 <= bytes.length; at += 12 + bytes.readUInt32BE(at))
     if (startsWith(bytes, 'IEND', at + 4)) return true
   return false
 }
 
 /** Segments up to the first scan; then its end, which a preview in a segment before it does not count for. */
-function isWholeJpeg(bytes: Buffer): boolean {
+function isWholeJpeg(bytes: Bytes): boolean {
   for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff;) {
     const marker = bytes[at + 1] ?? 0
     if (marker === 0xda) return bytes.indexOf(Buffer.from([0xff, 0xd9]), at) > 0
@@ -37,14 +41,14 @@ function isWholeJpeg(bytes: Buffer): boolean {
 }
 
 /** After blocks of a length each, an empty one; undefined where the bytes end before it. */
-function skipSubBlocks(bytes: Buffer, start: number): number | undefined {
+function skipSubBlocks(bytes: Bytes, start: number): number | undefined {
   for (let at = start; at < bytes.length; at += 1 + (bytes[at] ?? 0)) if (bytes[at] === 0) return at + 1
   return undefined
 }
 
 const tableBytes = (flags = 0): number => ((flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 0x07) + 1))
 
-function isWholeGif(bytes: Buffer): boolean {
+function isWholeGif(bytes: Bytes): boolean {
   let at: number | undefined = 13 + tableBytes(bytes[10])
   while (at !== undefined && at < bytes.length) {
     if (bytes[at] === 0x3b) return true
@@ -55,12 +59,13 @@ function isWholeGif(bytes: Buffer): boolean {
   return false
 }
 
-const isWholeWebp = (bytes: Buffer): boolean => bytes.length >= 20 && bytes.readUInt32LE(4) + 8 <= bytes.length
-const isPdf = (bytes: Buffer): boolean => bytes.subarray(0, PDF_MARGIN_BYTES).includes('%PDF-')
-const isWholePdf = (bytes: Buffer): boolean => bytes.subarray(-PDF_MARGIN_BYTES).includes('%%EOF')
+const isWholeWebp = (bytes: Bytes): boolean => bytes.length >= 20 && bytes.readUInt32LE(4) + 8 <= bytes.length
+const isPdf = (bytes: Bytes): boolean => bytes.subarray(0, PDF_MARGIN_BYTES).includes('%PDF-')
+const isWholePdf = (bytes: Bytes): boolean => bytes.subarray(-PDF_MARGIN_BYTES).includes('%%EOF')
 
 /** Looks at the content alone. */
-export function recognizeMedia(bytes: Buffer): Recognized {
+export function recognizeMedia(content: Uint8Array): Recognized {
+  const bytes = toBuffer(content)
   const judge = (mediaType: MediaType, isWhole: boolean): Recognized => ({
     kind: isWhole ? 'known' : 'truncated',
     mediaType,
@@ -74,7 +79,7 @@ export function recognizeMedia(bytes: Buffer): Recognized {
 }
 
 /** What is wrong with a content that is said to be of a type; undefined: nothing. */
-export function findMediaFault(bytes: Buffer, mediaType: MediaType): string | undefined {
+export function findMediaFault(bytes: Uint8Array, mediaType: MediaType): string | undefined {
   if (bytes.length === 0) return 'is empty'
   const found = recognizeMedia(bytes)
   if (found.kind === 'unknown') return `is none of ${MEDIA_TYPES.join(', ')}, by its content`

@@ -39,6 +39,10 @@ const COUNTERS: Readonly<Record<string, Shared>> = {
     unit: MICRO,
   },
   events_total: { help: 'Events stored.', labels: [] },
+  webhook_deliveries_total: {
+    help: 'Deliveries of webhooks that arrived, that are given up (dead), and attempts that failed.',
+    labels: ['result'],
+  },
 }
 const HISTOGRAMS: Readonly<Record<SharedHistogram, string>> = {
   execution_duration_seconds: 'From the first start of an execution to its end.',

@@ -14,6 +14,9 @@ const PRESENCE_SECONDS = 15
 const PROCESSES_KEPT = 512
 const ASKED_AT_ONCE = 64
 
+/** As the webhooks count them, and as the metric names them. */
+const DELIVERY_RESULTS = { delivered: 'delivered', attempt_failed: 'failed', failed: 'dead' } as const
+
 export type ProcessKind = 'api' | 'worker'
 
 interface FigureScripts {
@@ -55,8 +58,15 @@ export function createFigureStore(redis: Redis, prefix: string): FigureStore {
   return {
     add: async (counted) => (await run('ccAddFigures', counted)) === 1,
     async readAll() {
-      const all = await redis.hgetall(`${root}:figures`)
-      return Object.fromEntries(Object.entries(all).map(([field, amount]) => [field, Number(amount)]))
+      const [all, deliveries] = await Promise.all([
+        redis.hgetall(`${root}:figures`),
+        redis.hmget(`${root}:webhook-totals`, ...Object.keys(DELIVERY_RESULTS)),
+      ])
+      const results = Object.values(DELIVERY_RESULTS).map((result, index) => [
+        `webhook_deliveries_total|${result}`,
+        Number(deliveries[index] ?? 0),
+      ])
+      return Object.fromEntries([...Object.entries(all).map(([field, amount]) => [field, Number(amount)]), ...results])
     },
     readMemory: () => redis.info('memory'),
     async want() {

@@ -64,6 +64,14 @@ void t.test('of more than fifty models the others are one, and their sums are ex
   )
 })
 
+void t.test('deliveries of webhooks are told by what became of them', async (t) => {
+  await redis.hset('{figures}:webhook-totals', { delivered: 3, attempt_failed: 2, failed: 1 })
+  const families = toSharedFamilies(await figures.readAll())
+  const { values = [] } = families.find(({ name }) => name === 'cc_executor_webhook_deliveries_total') ?? {}
+  const told = Object.fromEntries(values.map(({ labels, value }) => [labels?.['result'], value]))
+  t.same(told, { delivered: 3, failed: 2, dead: 1 })
+})
+
 void t.test('events of an end are counted once, whenever their worker adds them up', async (t) => {
   const before = (await figures.readAll())['events_total'] ?? 0
   const id = await end('model-1|x')

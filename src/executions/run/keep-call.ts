@@ -2,7 +2,9 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { deferCall, type DeferredCall } from '../../claude/stream/deferred-call.js'
 import { readConfined, writeConfined } from '../../platform/confined-folder.js'
+import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import { CLAUDE_FOLDER } from '../workspaces/renew-home.js'
+import type { PossibleBeginning } from './plan-continuation.js'
 
 /** A longer transcript is not rewritten: the call in it cannot be kept. */
 const TRANSCRIPT_LIMIT_BYTES = 64 * 1024 * 1024
@@ -48,4 +50,13 @@ export async function markKept(kept: KeptCall): Promise<boolean> {
       replaces: true,
     })
   return true
+}
+
+/** Has the CLI take up the call that was decided on; where the session has lost it, the prompt tells of it instead. */
+export async function keepDecided(beginning: PossibleBeginning, { home }: RunFolders): Promise<PossibleBeginning> {
+  const { decided, isSpent, sessionId = '', run } = beginning
+  if (!decided || isSpent === true) return beginning
+  const { toolUseId } = decided.asked
+  const isMarked = await markKept({ home, sessionId, toolUseId, permissionMode: run.permissionMode })
+  return isMarked ? beginning : { ...beginning, decided: undefined }
 }

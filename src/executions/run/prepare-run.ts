@@ -24,7 +24,7 @@ import { writeInlineFiles } from '../workspaces/write-inline-files.js'
 import { readApproved } from './earlier-approvals.js'
 import { beginEvidence } from './collect-evidence.js'
 import type { HeldClaim } from './held-claim.js'
-import { markKept } from './keep-call.js'
+import { keepDecided } from './keep-call.js'
 import { openLoader, type LoadedAttachments } from './load-attachments.js'
 import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
 import type { PreparedRun, Unstarted } from './prepared-run.js'
@@ -111,15 +111,6 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
     evidence.close()
     return isScarce(error) ? { kind: 'scarce', folders, why: toErrorText(error) } : refused(toSpawnFailure(error))
   }
-}
-
-/** Has the CLI take up the call that was decided on; where the session has lost it, the prompt tells of it instead. */
-async function keepDecided(beginning: PossibleBeginning, { home }: RunFolders): Promise<PossibleBeginning> {
-  const { decided, isSpent, sessionId = '', run } = beginning
-  if (!decided || isSpent === true) return beginning
-  const { toolUseId } = decided.asked
-  const isMarked = await markKept({ home, sessionId, toolUseId, permissionMode: run.permissionMode })
-  return isMarked ? beginning : { ...beginning, decided: undefined }
 }
 
 interface OpenedFolders {

@@ -54,5 +54,9 @@ export const planFollowUp = async (
   caller: Caller,
 ): Promise<NewRecord> =>
   (
-    await planRecord(services, toFollowUp(followed, request), caller, { follows: true, contents, trace: followed.trace })
+    await planRecord(services, toFollowUp(followed, request), caller, {
+      follows: true,
+      contents,
+      trace: followed.trace,
+    })
   ).record

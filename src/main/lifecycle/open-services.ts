@@ -124,7 +124,15 @@ export function openApiServices(
     alarms,
     ownerOf: (tokenId: string) => findOwner(tokens.store, options.configured, tokenId),
   }
-  return { ...domain, log, feed, tokens, schedules, subscriber, metrics: openMetrics(domain, 'api', (close) => close(), lifetime) }
+  return {
+    ...domain,
+    log,
+    feed,
+    tokens,
+    schedules,
+    subscriber,
+    metrics: openMetrics(domain, 'api', (close) => close(), lifetime),
+  }
 }
 
 /**
