@@ -13,6 +13,8 @@ const OF_TESTS = ['@modelcontextprotocol/client', 'fast-check', 'tap']
 const SHARED = ['@tapjs/processinfo']
 /** Loaded with `require`, which finds CommonJS only. */
 const REQUIRED = ['ws']
+/** What Node.js adds to the names of a CommonJS module; esbuild may take the package's other form. */
+const OF_NODE = new Set(['module.exports', '__esModule'])
 
 /**
  * Where several test files share a process, `t` of each is a test of its own (test/support/share-process.ts).
@@ -115,6 +117,6 @@ function listImported(directory) {
 async function exportAll(specifier) {
   // Loaded here it would begin a test.
   if (specifier === 'tap') return TAP
-  const names = Object.keys(await import(specifier)).filter((name) => name !== 'module.exports')
+  const names = Object.keys(await import(specifier)).filter((name) => !OF_NODE.has(name))
   return `export { ${names.join(', ')} } from '${specifier}'\n`
 }
