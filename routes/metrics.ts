@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import * as z from 'zod'
 import { readFigures } from '../src/executions/read/read-figures.js'
+import { negotiate } from './answers.js'
 import { mediaOf, routeOf } from './route-of.js'
 
 /** What Prometheus scrapes. Where metrics are off there is no such path. */
@@ -21,8 +22,8 @@ export async function metricsRoutes(fastify: FastifyInstance): Promise<void> {
   app.route({
     ...route,
     config: { ...route.config, open: config.metrics === 'open' ? true : undefined },
-    handler: async (_request, reply) => {
-      const [type] = mediaOf('metrics.get')
+    handler: async (request, reply) => {
+      const type = negotiate(request, reply, mediaOf('metrics.get'))
       return reply
         .type(`${type}; version=0.0.4; charset=utf-8`)
         .serializer(String)

@@ -67,6 +67,7 @@ const PROBES: ReadonlyArray<(key: string) => readonly [command: string, ...args:
   (key) => ['zcount', key, '0', '0'],
   (key) => ['zlexcount', key, '-', '+'],
   (key) => ['zpopmin', key],
+  (key) => ['zrandmember', key],
   (key) => ['zrange', key, '0', '0'],
   (key) => ['zrangebylex', key, '-', '+'],
   (key) => ['zrangebyscore', key, '0', '0'],

@@ -18,6 +18,7 @@ export const SECRET_NAMES = [
   'CC_EXECUTOR_TOKENS',
   'HTTPS_PROXY',
   'HTTP_PROXY',
+  'OTEL_EXPORTER_OTLP_HEADERS',
   'REDIS_URL',
 ] as const
 

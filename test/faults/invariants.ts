@@ -8,7 +8,7 @@ import type { Scene, Watched } from './scene.js'
 
 /** What a deployment keeps that belongs to no execution; whose a folder is, as long as it is there. */
 const HOUSE_KEYS =
-  /^\{cc\}:(?:deployment|fence|receipt-keys|workers|worker:.+|workspace-owners|workspaces-used|owned-within:.+|history:.+|usage(?:-by-credential)?:.+|budget:.+|lock:\w+|(?:executions|alarms):(?:meta|id|events|stalled-check|marker|pc|pausedCounter))$/
+  /^\{cc\}:(?:deployment|fence|receipt-keys|figures|figure-models|webhook-totals|workers|worker:.+|workspace-owners|workspaces-used|owned-within:.+|history:.+|usage(?:-by-credential)?:.+|budget:.+|lock:\w+|(?:executions|alarms):(?:meta|id|events|stalled-check|marker|pc|pausedCounter))$/
 const INDEXES = [
   'waiting',
   'parked',

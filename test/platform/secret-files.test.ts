@@ -46,7 +46,7 @@ void t.test('whatever is a secret by its name, and is passed on to a container, 
   const secrets = passed.filter((name) => /(?:KEY|TOKENS?|SECRET|PASSWORD|HEADERS|_URL|_PROXY)$/.test(name))
   // What is asked for without proof, and files by nature.
   const others =
-    /^(?:ANTHROPIC_BASE_URL|CC_EXECUTOR_LOGIN_TOKEN_URL|CC_EXECUTOR_REDIS_KEY|CC_EXECUTOR_MAX_BUDGET_TOKENS|CC_EXECUTOR_DAILY_BUDGET_TOKENS|CC_EXECUTOR_MAX_TOKENS|NO_PROXY)$/
+    /^(?:ANTHROPIC_BASE_URL|CC_EXECUTOR_LOGIN_TOKEN_URL|CC_EXECUTOR_REDIS_KEY|CC_EXECUTOR_MAX_BUDGET_TOKENS|CC_EXECUTOR_DAILY_BUDGET_TOKENS|CC_EXECUTOR_MAX_TOKENS|CC_EXECUTOR_MAX_SCHEDULES_PER_TOKEN|NO_PROXY)$/
   t.same(
     secrets.filter((name) => !others.test(name) && !(SECRET_NAMES as readonly string[]).includes(name)),
     [],

@@ -1,10 +1,13 @@
 // One request for every answer that openapi.json documents. An answer without a case here, or a case without an answer
 // there, fails the walk: the table and the document grow together.
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { ErrorCode } from '../../src/protocol/errors.js'
 import { SCHEDULE_OPERATIONS } from './schedule-cases.js'
 import { DELIVERIES_LIMIT, TOKENS_LIMIT } from './started-service.js'
 import { ask, ENDLESS, NOBODY, OWNED, type Asked, type Scene } from './scene.js'
+
+const HEARD_MS = 60_000
 
 /** Of the answer to a request: everything but its method. */
 export type Parts = Omit<Asked, 'method'>
@@ -466,10 +469,13 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
           // There is nobody of that name, so that what it hears of waits for its next attempts.
           const hears = { url: 'https://hooks.invalid/', events: ['execution.*'] }
           const { body } = await ask(scene.url, { method: 'POST', path: '/webhooks', body: hears })
-          await scene.submit({ prompt: 'heard of', workspace: scene.workspace, webhooks: [body.id] })
+          await scene.finished(await scene.submit({ prompt: 'heard of', webhooks: [body.id] }))
           const path = `/webhooks/${body.id}`
-          while ((await ask(scene.url, { method: 'GET', path })).body.pendingDeliveries < DELIVERIES_LIMIT);
-          return { path: `${path}/test` }
+          // Of its start and its end.
+          for (const deadline = performance.now() + HEARD_MS; performance.now() < deadline; await delay(50))
+            if ((await ask(scene.url, { method: 'GET', path })).body.pendingDeliveries >= DELIVERIES_LIMIT)
+              return { path: `${path}/test` }
+          throw new Error(`what ${path} hears of is not there after ${HEARD_MS} ms`)
         },
       },
     },
