@@ -1,15 +1,12 @@
 import { Worker } from 'bullmq'
-import { createSharedStop, sleep } from '../src/platform/abort-signals.js'
+import { createSharedStop } from '../src/platform/abort-signals.js'
 import type { Logger } from '../src/platform/logger.js'
-import { keyRoot, redisOptions, type RedisTarget } from '../src/platform/redis.js'
+import { keyRoot, type RedisTarget } from '../src/platform/redis.js'
 import { WEBHOOK_QUEUE_NAME, type TurnJob } from '../src/queue/webhook-queue.js'
+import { openWorkerConnection } from './worker-connection.js'
 
 /** Attempts of this process at once; each webhook has fewer, so that a slow endpoint delays no other. */
 const CONCURRENCY = 50
-/** Longer than BullMQ's blocking reads, which are answered after 10 s at the latest. */
-const SILENCE_MS = 15_000
-/** Of what is given up by us: its turn is given back, where Redis takes it. */
-const CLOSE_MS = 1_000
 
 export interface WebhookWorker {
   /** Takes no further turn and gives up those that are under way, which are tried again. Idempotent. */
@@ -27,6 +24,7 @@ interface WorkerOptions extends RedisTarget {
 /** Takes turns of webhooks from the queue. BullMQ repeats none whose process dies: such a turn ends by itself. */
 export function openWebhookWorker({ url, access, prefix, logger, turnMs, takeTurn }: WorkerOptions): WebhookWorker {
   const stop = createSharedStop()
+  const connection = openWorkerConnection({ url, access })
   const worker = new Worker<TurnJob>(WEBHOOK_QUEUE_NAME, ({ data }) => takeTurn(data, stop.signal), {
     concurrency: CONCURRENCY,
     lockDuration: turnMs,
@@ -35,20 +33,14 @@ export function openWebhookWorker({ url, access, prefix, logger, turnMs, takeTur
     skipVersionCheck: true,
     removeOnComplete: { count: 0 },
     removeOnFail: { count: 0 },
-    connection: {
-      ...redisOptions({ url, access }),
-      socketTimeout: SILENCE_MS,
-      maxRetriesPerRequest: null,
-      retryStrategy: (attempt: number) => Math.min(50 * attempt, 1_000),
-    },
+    connection: connection.options,
   })
   worker.on('error', (error) => logger.debug({ err: error }, 'worker of webhooks'))
   worker.on('failed', (job, error) => logger.debug({ ...job?.data, err: error }, 'a turn of a webhook was lost'))
   let closing: Promise<void> | undefined
   async function close(): Promise<void> {
     stop.abort()
-    await Promise.race([worker.close(), sleep(CLOSE_MS)])
-    await Promise.race([worker.close(true), sleep(CLOSE_MS)])
+    await connection.close(worker)
   }
   return { close: () => (closing ??= close()) }
 }
