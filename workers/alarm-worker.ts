@@ -26,7 +26,7 @@ export function openAlarmWorker(
   ring: (scheduleId: string) => Promise<void>,
 ): AlarmWorker {
   const connection = openWorkerConnection({ url: redisUrl, access: config.redisAccess })
-  const worker = new Worker<AlarmJob>(ALARM_QUEUE_NAME, async ({ data }) => ring(data.scheduleId), {
+  const worker = new Worker<AlarmJob>(ALARM_QUEUE_NAME, ({ data }) => connection.follow(ring(data.scheduleId)), {
     concurrency: CONCURRENCY,
     prefix: keyRoot(config.prefix),
     skipVersionCheck: true,

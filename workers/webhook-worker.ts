@@ -25,7 +25,7 @@ interface WorkerOptions extends RedisTarget {
 export function openWebhookWorker({ url, access, prefix, logger, turnMs, takeTurn }: WorkerOptions): WebhookWorker {
   const stop = createSharedStop()
   const connection = openWorkerConnection({ url, access })
-  const worker = new Worker<TurnJob>(WEBHOOK_QUEUE_NAME, ({ data }) => takeTurn(data, stop.signal), {
+  const worker = new Worker<TurnJob>(WEBHOOK_QUEUE_NAME, ({ data }) => connection.follow(takeTurn(data, stop.signal)), {
     concurrency: CONCURRENCY,
     lockDuration: turnMs,
     maxStalledCount: 0,

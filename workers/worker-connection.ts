@@ -8,16 +8,19 @@ const CLOSE_MS = 1_000
 
 interface WorkerConnection {
   readonly options: WorkerOptions['connection']
-  /** Waits for what is under way, and no longer: for work that is safe to repeat. */
+  /** For a worker whose work is safe to repeat: takes nothing more, and waits for what is under way, but not long. */
   close(worker: Worker): Promise<void>
+  /** What is under way. */
+  follow<Result>(work: Promise<Result>): Promise<Result>
 }
 
 /**
- * What BullMQ connects a worker with. Its blocking connection may never end when it was reconnecting as we closed it,
- * so it is told to give up.
+ * What BullMQ connects a worker with. While Redis is away its `close` never ends, and its timers go on: so it is closed
+ * by force once nothing is under way.
  */
 export function openWorkerConnection(target: RedisTarget): WorkerConnection {
   let isClosed = false
+  const underWay = new Set<Promise<unknown>>()
   return {
     options: {
       ...redisOptions(target),
@@ -26,10 +29,15 @@ export function openWorkerConnection(target: RedisTarget): WorkerConnection {
       retryStrategy: (attempt: number) => (isClosed ? null : Math.min(50 * attempt, 1_000)),
     },
     async close(worker) {
-      const closed = worker.close()
-      await Promise.race([closed, sleep(CLOSE_MS)])
+      await worker.pause(true)
+      await Promise.race([Promise.allSettled(underWay), sleep(CLOSE_MS)])
       isClosed = true
-      await Promise.race([closed, sleep(CLOSE_MS)])
+      await Promise.race([worker.close(true), sleep(CLOSE_MS)])
+    },
+    follow(work) {
+      underWay.add(work)
+      void work.catch(() => undefined).finally(() => underWay.delete(work))
+      return work
     },
   }
 }
