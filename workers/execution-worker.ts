@@ -2,11 +2,12 @@ import { Worker, type Job } from 'bullmq'
 import type { RunServices } from '../src/executions/claim/run-services.js'
 import { createSharedStop, sleep } from '../src/platform/abort-signals.js'
 import type { BoundedWait } from '../src/platform/bounded-wait.js'
-import { keyRoot, redisOptions } from '../src/platform/redis.js'
+import { keyRoot } from '../src/platform/redis.js'
 import { QUEUE_NAME, type ExecutionJob } from '../src/queue/execution-queue.js'
 import { workerSettings } from '../src/queue/queue-settings.js'
 import { createProcessor } from './execution-processor.js'
 import { createPause } from './pause-worker.js'
+import { openWorkerConnection } from './worker-connection.js'
 
 const FORGET_MS = 1_000
 /**
@@ -20,8 +21,6 @@ const LOOK_MS = 100
  * whatever it waits for.
  */
 const ENDING_MS = 7_000
-/** Longer than BullMQ's blocking reads, which are answered after 10 s at the latest. */
-const SILENCE_MS = 15_000
 
 export interface ExecutionWorker {
   /** Executions in its hands. */
@@ -62,12 +61,7 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
       prefix: keyRoot(config.prefix),
       // The start has looked at Redis, and says in a sentence of its own what is wrong with it.
       skipVersionCheck: true,
-      connection: {
-        ...redisOptions({ url: redisUrl, access: config.redisAccess }),
-        socketTimeout: SILENCE_MS,
-        maxRetriesPerRequest: null,
-        retryStrategy: (attempt: number) => Math.min(50 * attempt, 1_000),
-      },
+      connection: openWorkerConnection({ url: redisUrl, access: config.redisAccess }).options,
     },
   )
   const pause = createPause(worker, (error) => logger.warn({ err: error }, 'the worker could not be paused or resumed'))

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 
 const WAIT_SECONDS = 20
 /** A call that has no answer by then is sent again: the service answers a wait after its seconds. */
@@ -96,8 +97,6 @@ function readService() {
 // The service.
 
 class ServiceError extends Error {}
-
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
 function openService({ token, base }) {
   async function ask(path, { method = 'GET', headers = {}, body } = {}) {

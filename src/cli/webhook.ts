@@ -1,4 +1,5 @@
 /** Webhooks: who is told when an execution has ended, and what became of each delivery. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { Client } from '../client/open-client.js'
 import {
@@ -154,7 +155,7 @@ async function test(client: Client, id: string, json: boolean): Promise<number> 
   let delivery: Delivery | undefined = await client.testWebhook(id)
   const { id: deliveryId } = delivery
   for (const until = performance.now() + TEST_WAIT_MS; delivery?.status === 'pending' && performance.now() < until;) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+    await delay(LOOK_MS)
     delivery = await find(client, id, deliveryId)
   }
   if (json) printJson(delivery)

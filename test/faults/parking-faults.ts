@@ -43,7 +43,7 @@ export async function killAroundParking(t: Test, seed: string): Promise<void> {
   await unparked
   await scene.end(second, 'SIGKILL')
 
-  // A worker that dies as the next attempts begin: those that it has started are lost, as any run.
+  // A worker that dies as the next attempts begin: those that it has started are lost, as any other run is.
   await scene.hostApi()
   const doomed = await scene.openWorker()
   await sleep(random.between(0, 1_500))

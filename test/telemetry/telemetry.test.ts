@@ -5,9 +5,7 @@ import { join } from 'node:path'
 import { WebSocket } from 'ws'
 import t from 'tap'
 import type { Execution } from '../../src/protocol/execution.js'
-import { openRedisServer, splitPath, type RedisServer } from '../../src/platform/redis-server.js'
 import { listClaudeVersions } from '../support/claude-versions.js'
-import { testEnvironment } from '../support/environment.js'
 import { submitHeld } from '../support/held-run.js'
 import { openOtlpReceiver, type ReceivedSpan } from '../support/otlp-receiver.js'
 import { ROOT, SCRIPTED_CLI } from '../support/paths.js'
@@ -30,10 +28,6 @@ const OVERLOADED = {
 }
 
 const collector = await openOtlpReceiver(t)
-/** In the place of the first one, and gone after the service: BullMQ's workers do not end while Redis is away. */
-let again: RedisServer | undefined
-t.teardown(() => again?.close())
-
 const service = await openTestService(t, {
   workers: 0,
   env: {
@@ -284,6 +278,4 @@ void t.test('without Redis a process still says so, and what it knows by itself'
   const samples = await scrape()
   t.equal(sumOf(samples, 'cc_executor_workers'), 0)
   t.ok(sumOf(samples, 'cc_executor_http_request_duration_seconds_count') > 0)
-  const searchPath = splitPath(testEnvironment(service.directory)['PATH'])
-  again = await openRedisServer({ directory: join(service.directory, 'redis'), searchPath })
 })

@@ -70,7 +70,10 @@ export function describeWebhooks(webhooks: unknown): Verdict | undefined {
   })
   return troubles.length === 0
     ? ok(`${known.length}, none fails`)
-    : warn(troubles.join('; '), 'cc-executor webhook deliveries ID shows why; PATCH /webhooks/ID {"enabled": true}')
+    : warn(
+        troubles.join('; '),
+        'cc-executor webhook deliveries ID shows why; a disabled one begins again by PATCH /webhooks/ID {"enabled": true}',
+      )
 }
 
 /** Of the service that is recorded in the data folder: its address is its own, so the token goes to nobody else. */
