@@ -1,6 +1,5 @@
 // What is asked of a Redis before anything is started, and what is said where it will not do.
 import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFile, readdir } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -14,6 +13,7 @@ import { requireRedis } from '../../src/platform/require-redis.js'
 import { findExecutable, splitPath } from '../../src/platform/redis-server.js'
 import { ROOT } from '../support/paths.js'
 import { listenOn, openTestRedis, type TestRedis } from '../support/redis.js'
+import { once } from '../support/deadlines.js'
 
 const PASSWORD = 'a/b#c?d%e=f'
 const READY = { prefix: 'cc' }
