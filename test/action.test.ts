@@ -1,6 +1,5 @@
 // The GitHub Action, its step run as a runner does: by bash, with inputs and files as the runner gives them.
 import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -9,6 +8,7 @@ import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { scripted } from './support/environment.js'
 import { openTestService } from './support/service.js'
+import { once, repeat } from './support/deadlines.js'
 
 interface Step {
   readonly shell: string
@@ -180,9 +180,10 @@ void t.test('on a service', async (t) => {
 
   await t.test('a job that is cancelled cancels its execution', async (t) => {
     const { child, outputs, ended } = startStep(t, { ...inputs, prompt: scripted({ hangMs: 300_000 }) })
-    let id: string | undefined
-    child.stdout.on('data', () => (id ??= outputs()['execution-id']))
-    while (id === undefined) await once(child.stdout, 'data')
+    const id = await repeat(async () => {
+      await once(child.stdout, 'data')
+      return outputs()['execution-id']
+    }, 'it names its execution')
     child.kill('SIGINT')
     t.equal((await ended).code, 130)
     t.match(await service.finished(id), { status: 'cancelled' })

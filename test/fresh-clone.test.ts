@@ -1,14 +1,14 @@
 // Two commands on a fresh machine: a clone, an empty home, no Redis given. Takes minutes and the network, so only in
 // npm run test:all.
 import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, copyFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { describe, listMentioning, makeFolder, tryKill, until } from './support/processes.js'
+import { describe, listMentioning, makeFolder, tryKill } from './support/processes.js'
 import { ROOT } from './support/paths.js'
 import { readBlocks, toComparable, toPrintedPattern } from './support/readme.js'
+import { eventually, until } from './support/deadlines.js'
 
 /** nobody */
 const ORDINARY_USER = '65534'
@@ -77,7 +77,7 @@ for (const user of isRoot ? [undefined, ORDINARY_USER] : [undefined]) {
       t.ok(setUpMs < 20 * bareMs, `set-up with nothing to do: ${Math.round(setUpMs)} ms, Node alone ${bareMs}`)
 
       const start = fresh.spawn(['npm', 'start', '--', '--simulate'])
-      const exited = once(start, 'exit')
+      const exited = eventually(start, 'exit')
       t.teardown(() => {
         for (const { pid } of listMentioning(fresh.folder)) tryKill(pid)
       })

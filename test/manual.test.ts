@@ -1,6 +1,5 @@
 // The manual against the code: it names everything that exists and nothing that does not, and its examples work.
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { access, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
@@ -16,6 +15,7 @@ import { RPC_METHODS } from '../src/protocol/operations.js'
 import { DeliveryAttempt } from '../src/protocol/webhooks.js'
 import { NOTIFICATIONS, SubscriptionClosedReason } from '../src/protocol/subscription.js'
 import { openTestService } from './support/service.js'
+import { once } from './support/deadlines.js'
 
 const PAGES = [
   'README.md',

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { access, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +7,7 @@ import { VERSION } from '../src/platform/version.js'
 import { openReadmeService } from './support/readme-service.js'
 import { pictureCommands, readBlocks, runOnTerminal, toComparable, toPrintedPattern } from './support/readme.js'
 import { readPicture, toPicture } from './support/terminal-picture.js'
+import { once } from './support/deadlines.js'
 
 const readme = await readFile('README.md', 'utf8')
 const blocks = readBlocks(readme)

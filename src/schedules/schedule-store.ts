@@ -55,6 +55,7 @@ interface ScheduleScripts {
   ccChangeSchedule(args: StoredStep & { readonly fields: ScheduleFields }): Changed
   ccSettleSchedule(step: StoredStep): 'settled' | 'moved'
   ccTryMoment(id: string, after: string, revision: string): number | ''
+  ccReadSchedule(id: string): readonly [fields: readonly string[], moments: readonly string[]]
   ccRemoveSchedule(id: string): 0 | 1
 }
 
@@ -74,8 +75,6 @@ interface Listing {
 
 export interface ScheduleStore {
   get(id: string): Promise<StoredSchedule | undefined>
-  /** What became of its last moments, newest first. */
-  moments(id: string): Promise<readonly ScheduleMoment[]>
   list(listing: Listing): Promise<{ schedules: StoredSchedule[]; nextCursor: string | null }>
   create(making: Making): Promise<Made>
   change(place: Place, fields: ScheduleFields, step: Step): Promise<Changed>
@@ -98,7 +97,7 @@ export function createScheduleStore(
   const root = keyRoot(prefix)
   const run = openScripts<ScheduleScripts>(redis, root, SCRIPTS)
   const get = async (id: string): Promise<StoredSchedule | undefined> =>
-    toStoredSchedule(id, await redis.hgetall(`${root}:schedule:${id}`))
+    toStoredSchedule(id, ...(await run('ccReadSchedule', id)))
   async function now(): Promise<number> {
     const [seconds, microseconds] = await redis.time()
     return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000)
@@ -106,11 +105,6 @@ export function createScheduleStore(
   return {
     get,
     now,
-    async moments(id) {
-      const texts = await redis.lrange(`${root}:schedule-moments:${id}`, 0, -1)
-      // Safe: toStoredStep wrote them.
-      return texts.map((text) => JSON.parse(text) as ScheduleMoment)
-    },
     async list({ owner, limit, cursor }) {
       const index = owner === undefined ? `${root}:schedules` : `${root}:schedules:${owner}`
       const below = cursor === undefined ? '+' : `(${cursor}`

@@ -86,6 +86,8 @@ redis.call('ZADD', key('schedules', owner), 0, id)
 planNext(id, args.next)
 if reservation then redis.call('SET', reservation, id .. ' ' .. args.digest, 'PX', KEY_MS) end
 return {'created'}`,
+  'read-schedule': `local id = ARGV[1]
+return {redis.call('HGETALL', key('schedule', id)), redis.call('LRANGE', key('schedule-moments', id), 0, -1)}`,
   'remove-schedule': `local id = ARGV[1]
 local owner, name = unpack(redis.call('HMGET', key('schedule', id), 'owner', 'name'))
 if not owner then return 0 end
@@ -116,6 +118,9 @@ export const SCRIPTS = {
   ccCreateSchedule: join(
     'platform/include/root', 'platform/include/key', 'platform/include/now-ms', 'tokens/include/is-made',
     'tokens/include/is-withdrawn', 'include/plan-next', 'create-schedule',
+  ),
+  ccReadSchedule: join(
+    'platform/include/root', 'platform/include/key', 'read-schedule',
   ),
   ccRemoveSchedule: join(
     'platform/include/root', 'platform/include/key', 'include/plan-next', 'remove-schedule',

@@ -18,6 +18,8 @@ export interface StoredSchedule {
   readonly lastRunAt?: number | undefined
   readonly lastExecutionId?: string | undefined
   readonly lastStatus?: ExecutionStatus | undefined
+  /** What became of its last moments, newest first. */
+  readonly moments: readonly ScheduleMoment[]
 }
 
 /** As the hash holds them: texts, so that no number passes through Lua's. */
@@ -41,8 +43,16 @@ export const toNewFields = (owner: string, definition: ScheduleRequest, now: num
 
 const toNumber = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text))
 
-/** undefined where there is no such schedule. */
-export function toStoredSchedule(id: string, fields: Partial<Record<string, string>>): StoredSchedule | undefined {
+/** undefined where there is no such schedule. @param hash names and values of its fields, by turns */
+export function toStoredSchedule(
+  id: string,
+  hash: readonly string[],
+  moments: readonly string[],
+): StoredSchedule | undefined {
+  const names = hash.filter((_, index) => index % 2 === 0)
+  const fields: Partial<Record<string, string>> = Object.fromEntries(
+    names.map((name, index) => [name, hash[2 * index + 1]]),
+  )
   const { owner, definition: text, after, revision, enabled } = fields
   if (owner === undefined || text === undefined || after === undefined || revision === undefined) return undefined
   // Safe: toDefinitionFields wrote it, from what was parsed.
@@ -63,6 +73,7 @@ export function toStoredSchedule(id: string, fields: Partial<Record<string, stri
     lastExecutionId: fields['lastExecutionId'],
     // Safe: as above.
     lastStatus: fields['lastStatus'] as ExecutionStatus | undefined,
+    moments: moments.map((text) => JSON.parse(text) as ScheduleMoment),
   }
 }
 
@@ -78,7 +89,7 @@ const toTime = (moment: number | undefined): string | undefined =>
   moment === undefined ? undefined : new Date(moment).toISOString()
 
 /** As it is shown. */
-export function toSchedule(stored: StoredSchedule, moments: readonly ScheduleMoment[]): Schedule {
+export function toSchedule(stored: StoredSchedule): Schedule {
   const { definition, createdAt, updatedAt, nextAt, lastRunAt } = stored
   const { startAt, endAt } = definition
   return definedFields({
@@ -94,6 +105,6 @@ export function toSchedule(stored: StoredSchedule, moments: readonly ScheduleMom
     lastRunAt: toTime(lastRunAt),
     lastExecutionId: stored.lastExecutionId,
     lastStatus: stored.lastStatus,
-    moments: [...moments],
+    moments: [...stored.moments],
   })
 }

@@ -14,6 +14,14 @@ const GENERATED_DEADLINE_MS = 300_000
 /** A machine with other work needs several times what a quiet one does; each of their tests has a deadline itself. */
 const GUARDS_DEADLINE_MS = 3_600_000
 
+/**
+ * Of `npm test` once everything is set up: less than CI gives it, so that whatever hangs is named. A quiet machine with
+ * two cores needs seven minutes.
+ */
+const WHOLE_DEADLINE_MS = 540_000
+/** Of that, for what follows the tests. */
+const AFTERWARDS_MS = 10_000
+
 /** @typedef {import('./run-tests.mjs').Tally} Tally */
 
 const OPTIONS = ['--static', '--all', '--node-matrix', '--guards', '--images']
@@ -22,10 +30,12 @@ const OPTIONS = ['--static', '--all', '--node-matrix', '--guards', '--images']
 async function runChecks(args) {
   const all = args.includes('--all')
   const tapArguments = args.filter((arg) => !OPTIONS.includes(arg))
+  const endsAt = args.length === 0 ? performance.now() + WHOLE_DEADLINE_MS : Infinity
+  const leftMs = () => Math.max(1, endsAt - performance.now())
   // Beside the tests, which wait for most of their time, once what is tested is there.
-  const others = runOtherChecks()
+  const others = runOtherChecks(leftMs())
   const tallies = [await compileTests()]
-  if (!args.includes('--static')) tallies.push(await runTests(tapArguments, all))
+  if (!args.includes('--static')) tallies.push(await runTests(tapArguments, all, {}, leftMs() - AFTERWARDS_MS))
   tallies.push(...(await others), ...(await compareGenerated()))
   if (args.includes('--guards'))
     tallies.push(await check('guards', process.execPath, ['test/guards/run-guards.mjs', '--built'], GUARDS_DEADLINE_MS))
@@ -37,12 +47,13 @@ async function runChecks(args) {
   console.log(lastLine(total))
 }
 
-function runOtherChecks() {
+/** @param {number} leftMs */
+function runOtherChecks(leftMs) {
   const bin = join(checkoutDirectory, 'node_modules/.bin')
   // The compiler comes first, since the tests wait for it, and then the tests, whose pauses are enough for these.
   /** @param {string} name @param {string} program @param {string[]} args @param {number} deadlineMs */
   const beside = (name, program, args, deadlineMs) =>
-    check(name, join(bin, program), args, deadlineMs, { isBackground: true })
+    check(name, join(bin, program), args, Math.min(deadlineMs, leftMs), { isBackground: true })
   return Promise.all([
     beside('lint', 'oxlint', ['--type-aware', '--deny-warnings'], LINT_DEADLINE_MS),
     beside('format', 'prettier', ['--check', '--log-level=warn', '--cache', '.'], FORMAT_DEADLINE_MS),

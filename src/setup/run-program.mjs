@@ -29,9 +29,10 @@ const liveGroups = new Set()
  * @param {NodeJS.ProcessEnv} [options.env]
  * @param {boolean} [options.isBackground] it takes the time that others leave
  * @param {(chunk: string) => void} [options.onStdout]
+ * @param {AbortSignal} [options.signal] ends it before its deadline
  * @returns {Promise<ProgramResult>}
  */
-export function runProgram(command, args, { deadlineMs, cwd, env, isBackground, onStdout }) {
+export function runProgram(command, args, { deadlineMs, cwd, env, isBackground, onStdout, signal }) {
   endGroupsWithUs()
   return new Promise((settle) => {
     const result = { code: /** @type {number | null} */ (null), expired: false, stdout: '', stderr: '', output: '' }
@@ -39,15 +40,20 @@ export function runProgram(command, args, { deadlineMs, cwd, env, isBackground, 
     const { pid } = child
     if (pid !== undefined) liveGroups.add(pid)
     if (pid !== undefined && isBackground) lowerPriority(pid)
+    const end = () => {
+      signalGroup(pid, 'SIGTERM')
+      timers.push(setTimeout(() => signalGroup(pid, 'SIGKILL'), GRACE_MS))
+    }
     const timers = [
       setTimeout(() => {
         result.expired = true
-        signalGroup(pid, 'SIGTERM')
-        timers.push(setTimeout(() => signalGroup(pid, 'SIGKILL'), GRACE_MS))
+        end()
       }, deadlineMs),
     ]
+    signal?.addEventListener('abort', end, { once: true })
     const finish = () => {
       timers.forEach(clearTimeout)
+      signal?.removeEventListener('abort', end)
       if (pid !== undefined) liveGroups.delete(pid)
       settle(result)
     }

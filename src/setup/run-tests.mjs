@@ -8,12 +8,16 @@ import { cacheDirectory, cachedProgram, checkoutDirectory, findOnPath } from './
 import { statusLine } from './messages.mjs'
 import { createTapReader } from './read-tap.mjs'
 import { runProgram } from './run-program.mjs'
-import { followSharedFiles, readFileCosts, shareProcesses } from './share-processes.mjs'
+import { describeUnfinished, followSharedFiles, isAnyAlive, readFileCosts, shareProcesses } from './share-processes.mjs'
 import { listTests, outputOf, remarksOnOrder, sourceOf } from './test-order.mjs'
 
 const TYPES_DEADLINE_MS = 900_000
 const TESTS_DEADLINE_MS = 3_600_000
 const ALL_TESTS_DEADLINE_MS = 7_200_000
+/** Processes that have died leave to tap what they have written; what holds its pipe after that is not waited for. */
+const DEAD_MS = 5_000
+/** Where all files have ended tap still counts their coverage. */
+const COVERAGE_MS = 120_000
 
 const SHOWN_FAILURES = 25
 const SHOWN_LINES = 60
@@ -74,9 +78,10 @@ export async function check(name, command, args, deadlineMs, { isBackground = fa
  * @param {string[]} args
  * @param {boolean} all also what takes long, and each file in a process of its own
  * @param {NodeJS.ProcessEnv} [more] further variables of the tests
+ * @param {number} [leftMs] how long they may take, where that is less than they may take otherwise
  * @returns {Promise<Tally>}
  */
-export async function runTests(args, all, more = {}) {
+export async function runTests(args, all, more = {}, leftMs = Infinity) {
   const shared =
     args.length === 0 && !all ? shareProcesses(checkoutDirectory, listTests().map(outputOf), JOBS) : undefined
   mkdirSync(join(checkoutDirectory, '.tap'), { recursive: true })
@@ -107,7 +112,9 @@ export async function runTests(args, all, more = {}) {
     tell({ ok: ok === true, name: file, milliseconds: to - from, assertions: total, cpu })
   })
   line.follow(() => `tests: ${lastLine(shared ? counted : report)}`)
-  const deadlineMs = all ? ALL_TESTS_DEADLINE_MS : TESTS_DEADLINE_MS
+  const deadlineMs = Math.min(leftMs, all ? ALL_TESTS_DEADLINE_MS : TESTS_DEADLINE_MS)
+  const gone = new AbortController()
+  const looking = shared && whenNoneIsAlive(costsFile, () => gone.abort())
   const { code, expired, stderr, output } = await runProgram(
     join(checkoutDirectory, 'node_modules/.bin/tap'),
     ['-R', 'tap', `--jobs=${JOBS}`, ...toArguments(args, shared?.programs)],
@@ -122,15 +129,18 @@ export async function runTests(args, all, more = {}) {
         NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${new URL('keep-order.mjs', import.meta.url).href}`,
         ...(all && { CC_EXECUTOR_TEST_ALL: '1' }),
         ...shared?.env,
+        ...(shared && { CC_EXECUTOR_TEST_ENDS_AT: String(Date.now() + deadlineMs) }),
         ...more,
       },
       deadlineMs,
+      signal: gone.signal,
       onStdout: (chunk) => {
         raw.write(chunk)
         reader.read(chunk)
       },
     },
   )
+  clearInterval(looking)
   raw.end()
   reader.end()
   ended.stop()
@@ -143,8 +153,8 @@ export async function runTests(args, all, more = {}) {
   const cost = costs().reduce((sum, each) => sum + each.seconds, 0)
   if (args.length === 0) console.log(`CPU of all tests: ${seconds(cost * 1000)}`)
   const tally = { passed: report.passed, failed: report.failed, skipped: report.skipped }
-  const unfinished = shared ? unfinishedFiles(costs()) : []
-  for (const file of unfinished) console.log(`${file} did not come to its end`)
+  const unfinished = shared ? describeUnfinished(costsFile, checkoutDirectory, listTests().map(outputOf)) : []
+  for (const { file, why } of unfinished) console.log(`${sourceOf(file)} did not come to its end: ${why}`)
   tally.failed += unfinished.length
   if (expired) console.log(`tap was ended at its deadline of ${seconds(deadlineMs)}; what it said is in .tap/all.tap`)
   else if (!report.complete) console.log(`tap ended early (exit code ${code}):\n${lastLines(output)}`)
@@ -164,13 +174,20 @@ function toArguments(args, programs) {
 }
 
 /**
- * Their process died, or none was left that could have taken them.
+ * tap waits for the pipes of its processes, also where one has died and what it had started holds them.
  *
- * @param {import('./share-processes.mjs').FileCost[]} costs
+ * @param {string} costsFile
+ * @param {() => void} onNone
  */
-function unfinishedFiles(costs) {
-  const finished = new Set(costs.filter(({ ok }) => ok !== undefined).map(({ file }) => sourceOf(file)))
-  return listTests().filter((file) => !finished.has(file))
+function whenNoneIsAlive(costsFile, onNone) {
+  const files = listTests().map(outputOf)
+  let seenAt = performance.now()
+  return setInterval(() => {
+    const goneMs = performance.now() - seenAt
+    if (isAnyAlive(costsFile)) seenAt = performance.now()
+    else if (goneMs > DEAD_MS && (goneMs > COVERAGE_MS || describeUnfinished(costsFile, checkoutDirectory, files)[0]))
+      onNone()
+  }, 1_000)
 }
 
 /** @param {import('./read-tap.mjs').TapReport} report */

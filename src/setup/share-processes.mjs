@@ -49,11 +49,52 @@ export function shareProcesses(directory, files, count) {
  * @returns {FileCost[]}
  */
 export function readFileCosts(path, directory) {
+  const costs = readLines(path).filter((line) => line.file !== undefined)
+  return costs.map((cost) => ({ ...cost, file: relative(directory, cost.file) }))
+}
+
+/** @param {string} path @returns {any[]} */
+function readLines(path) {
   const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []
-  return lines.map((line) => {
-    const cost = JSON.parse(line)
-    return { ...cost, file: relative(directory, cost.file) }
-  })
+  return lines.map((line) => JSON.parse(line))
+}
+
+/**
+ * Files that did not come to their end, each with what is known of why.
+ *
+ * @param {string} path
+ * @param {string} directory the checkout
+ * @param {readonly string[]} files
+ */
+export function describeUnfinished(path, directory, files) {
+  const lines = readLines(path)
+  const of = (/** @type {string} */ file, /** @type {string} */ key) =>
+    lines.findLast((line) => line[key] !== undefined && relative(directory, line[key]) === file)
+  return files
+    .filter((file) => of(file, 'file')?.ok === undefined)
+    .map((file) => {
+      const { tests } = of(file, 'hangs') ?? {}
+      const { pid } = of(file, 'begins') ?? {}
+      if (tests !== undefined) return { file, why: `it hung in: ${tests.join('; ') || 'its beginning'}` }
+      if (pid === undefined) return { file, why: 'no process was left that could begin it' }
+      return { file, why: isAlive(pid) ? `process ${pid} was still at it` : `process ${pid} died in it` }
+    })
+}
+
+/** Whether some process still is at a file. @param {string} path */
+export function isAnyAlive(path) {
+  const pids = new Set(readLines(path).flatMap(({ pid }) => pid ?? []))
+  return pids.size === 0 || [...pids].some(isAlive)
+}
+
+/** @param {number} pid */
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**

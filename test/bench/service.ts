@@ -7,10 +7,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sleep } from '../../src/platform/abort-signals.js'
 import { openRedisServer, type RedisServer } from '../../src/platform/redis-server.js'
-import { commandLineOf, treeOf, tryKill, until } from '../support/processes.js'
+import { commandLineOf, treeOf, tryKill } from '../support/processes.js'
 import type { Bench } from './bench-context.js'
 import type { Checkout } from './checkout.js'
 import { endWithUs, searchPath } from './programs.js'
+import { until } from '../support/deadlines.js'
 
 const GIB = 1024 ** 3
 const READY_DEADLINE_MS = 60_000

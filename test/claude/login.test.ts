@@ -1,7 +1,6 @@
 // The operator's login as the worker keeps it: renewed once, under a lock, never lost and never emptied.
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { once } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +10,7 @@ import { readLogin, toRunLogin } from '../../src/claude/install/login-file.js'
 import { LoginKeeper } from '../../src/claude/install/login-keeper.js'
 import { proxyFor } from '../../src/claude/install/post-json.js'
 import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
-import { until } from '../support/processes.js'
+import { once, until } from '../support/deadlines.js'
 
 const HOUR = 3_600_000
 interface Place {

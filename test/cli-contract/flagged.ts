@@ -1,7 +1,7 @@
 // One run with every flag and a prompt that must stay a text: several facts are looked up in it.
-import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { Ended, Scene } from './scene.js'
+import { once } from '../support/deadlines.js'
 
 export const PROMPT = '/compact @/etc/hostname --help $(id)'
 export const HEADERS: Readonly<Record<string, string>> = { 'x-one': 'a $HOME {x}', 'x-two': 'plain' }

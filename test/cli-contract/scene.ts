@@ -2,7 +2,6 @@
 // fact is about what is really started.
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +11,7 @@ import { findCredentials } from '../../src/claude/install/credentials.js'
 import { toRunRequest } from '../../src/claude/command/run-request.js'
 import { ExecuteRequest } from '../../src/protocol/execute-request.js'
 import { openSimulator, type SimulatedRequest, type Simulator } from '../../src/simulator/simulator.js'
+import { once } from '../support/deadlines.js'
 
 const DEADLINE_MS = 120_000
 

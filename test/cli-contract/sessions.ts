@@ -6,8 +6,8 @@ import { readTranscript } from '../../src/claude/stream/transcript.js'
 import { behaviourOf, isMeasured } from '../../src/claude/behaviour.js'
 import { measureBehaviour } from '../../src/main/self-check/measure-behaviour.js'
 import { holds, YES, type Fact } from './fact.js'
-import { until } from '../support/processes.js'
 import { busy, working, type Ended, type Running, type Scene } from './scene.js'
+import { until } from '../support/deadlines.js'
 
 const FIRST = [{ usage: { inputTokens: 100_000, outputTokens: 1 } }, { text: 'I know the bird.' }]
 const SECOND = [{ usage: { inputTokens: 1, outputTokens: 1 } }, { text: 'Resumed.' }]

@@ -1,7 +1,6 @@
 // The command line as a user meets it: a real service, the real CLI and the scripted model; in real processes where the
 // process is the subject, and what commands print by openCommandLine.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { toFlags } from '../../src/cli/flag-words.js'
@@ -16,6 +15,7 @@ import { openCommandLine } from '../support/command-line.js'
 import { CLI, SCRIPTED_CLI } from '../support/paths.js'
 import { findLastingPort } from '../support/ports.js'
 import { openTestService, type TestService } from '../support/service.js'
+import { once } from '../support/deadlines.js'
 
 if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')
 

@@ -1,6 +1,5 @@
 // A run in a folder of one's own: admitted once, by the user of the service, and taken back by its patch.
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -15,8 +14,8 @@ import type { Scope } from '../../src/protocol/caller.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { openCommandLine } from '../support/command-line.js'
 import { CLI, SCRIPTED_CLI } from '../support/paths.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { once, repeat, until } from '../support/deadlines.js'
 
 const OTHER = 'the-token-of-somebody-else'
 const MINE = 'the-token-of-this-test-here'
@@ -89,15 +88,14 @@ const call = async (
   return { status: response.status, body: await response.json() }
 }
 
-const endOf = async ({ id }: Execution): Promise<Execution> => {
-  for (;;) {
+const endOf = ({ id }: Execution): Promise<Execution> =>
+  repeat(async () => {
     const headers = { authorization: `Bearer ${MINE}` }
     const address = `${service.url()}/executions/${id}`
     await fetch(`${address}/events?types=execution.finished&waitSeconds=30`, { headers })
     const execution = (await (await fetch(address, { headers })).json()) as Execution
-    if (isTerminal(execution.status)) return execution
-  }
-}
+    return isTerminal(execution.status) ? execution : undefined
+  }, `${id} ends`)
 
 t.jobs = 4
 void t.test('run --here works in this folder, after one yes, for this token alone; undo takes it back', async (t) => {

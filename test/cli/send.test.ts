@@ -9,6 +9,7 @@ import type { Message, MessageRequest } from '../../src/protocol/messages.js'
 import { openCommandLine } from '../support/command-line.js'
 import { makePng } from '../support/media.js'
 import { openTestService } from '../support/service.js'
+import { turns } from '../support/deadlines.js'
 
 void t.test('send says something to an execution, or queues a follow-up', async (t) => {
   const service = await openTestService(t, { workers: 0 })
@@ -92,9 +93,7 @@ void t.test('on a terminal each line is a message, in its order; elsewhere none 
   const terminal = Object.assign(new PassThrough(), { isTTY: true })
   const end = openTalk(client, 'id', terminal)
   terminal.write('one\n\ntwo\nthree')
-  const until = async (count: number): Promise<void> => {
-    while (sent.length < count) await new Promise(setImmediate)
-  }
+  const until = (count: number): Promise<void> => turns(() => sent.length >= count, `${count} are sent`)
   await until(1)
   t.same(sent, [{ text: 'one' }], 'the next one waits for the answer')
   answer()

@@ -1,6 +1,6 @@
 // The client as programs use it: against a real service, through a network that fails, and against a peer that floods
 // it.
-import { getEventListeners, once } from 'node:events'
+import { getEventListeners } from 'node:events'
 import { createServer as createHttpServer, type ServerResponse } from 'node:http'
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
 import { writeFile } from 'node:fs/promises'
@@ -16,8 +16,8 @@ import { scripted } from '../support/environment.js'
 import { amidCollections } from '../support/garbage.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { findLastingPort } from '../support/ports.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { once, until } from '../support/deadlines.js'
 
 t.jobs = 2
 

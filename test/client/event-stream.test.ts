@@ -1,11 +1,10 @@
 // The events by Server-Sent Events: what a reader that takes its time gets, and what is left when it goes.
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { openEventStream } from '../../src/client/event-stream.js'
 import { sleep } from '../../src/platform/abort-signals.js'
-import { until } from '../support/processes.js'
+import { once, until } from '../support/deadlines.js'
 
 const SILENCE_LIMIT_MS = 5_000
 

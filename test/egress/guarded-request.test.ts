@@ -1,6 +1,5 @@
 // Where a delivery may go: the address that was checked is the one that is connected to, and a private one is not
 // connected to at all, however it is written and whatever leads to it.
-import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { createServer as createTcpServer, Socket, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
@@ -10,6 +9,7 @@ import {
   type GuardedRequestError,
   type LookUp,
 } from '../../src/egress/guarded-request.js'
+import { once } from '../support/deadlines.js'
 
 /** What any socket of this process was asked to connect to. */
 const connected: unknown[] = []

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { createDeniedHosts } from '../../src/egress/denied-hosts.js'
 import { hostRules } from '../../src/egress/host-rules.js'
-import { until } from '../support/processes.js'
+import { until } from '../support/deadlines.js'
 
 void t.test('both sides must name it, by name and port', async (t) => {
   const everything = ['198.51.100.7', '203.0.113.1:8443', '*.nowhere.invalid', '[2001:db8::1]:443']

@@ -1,7 +1,6 @@
 // Approvals as people and agents meet them: on the command line, in the terminal, and by MCP, with and without
 // elicitation, on a connection and over HTTP; one service for all, with the real CLI and the scripted model.
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from '@modelcontextprotocol/client'
@@ -9,12 +8,14 @@ import { InMemoryTransport } from '@modelcontextprotocol/server'
 import t, { type Test } from 'tap'
 import { openClient } from '../../src/client/open-client.js'
 import { createMcpServer } from '../../src/mcp/create-mcp-server.js'
+import { within } from '../../src/platform/abort-signals.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { ERAS, openHttpClient, type Era } from '../mcp/http-client.js'
 import { openCommandLine } from '../support/command-line.js'
 import { scripted } from '../support/environment.js'
 import { CLI } from '../support/paths.js'
 import { openTestService } from '../support/service.js'
+import { DEADLINE_MS, once } from '../support/deadlines.js'
 
 const service = await openTestService(t, { apis: 2, env: { CC_EXECUTOR_PERMISSION_MODE: 'default' } })
 const env = {
@@ -208,7 +209,14 @@ async function askOverHttp(t: Test, era: Era): Promise<void> {
       if (asked.length === 1) return { action: 'accept', content: { decision: 'allow' } }
       if (asked.length === 3) return { action: 'cancel' }
       const [{ id }] = (await service.call('GET', '/approvals')).body.approvals
-      const gone = era === '2025-11-25' ? once(signal, 'abort') : undefined
+      const gone =
+        era === '2025-11-25'
+          ? within(
+              DEADLINE_MS,
+              'the call is given up',
+              new Promise((resolve) => signal.addEventListener('abort', resolve)),
+            )
+          : undefined
       await decide(id, 'deny')
       await gone
       return { action: 'accept', content: { decision: 'allow' } }

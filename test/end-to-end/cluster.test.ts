@@ -7,7 +7,8 @@ import type { Event } from '../../src/protocol/events.js'
 import { isWhole, openCluster, textOf, type Server, type Transport } from '../support/cluster.js'
 import { lasting, scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
-import { describe, listMentioning, livingOf, treeOf, until, type CliProcess } from '../support/processes.js'
+import { describe, listMentioning, livingOf, treeOf, type CliProcess } from '../support/processes.js'
+import { until } from '../support/deadlines.js'
 
 t.jobs = 2
 

@@ -1,13 +1,13 @@
 // A client written for the original, as it stands, with a run that outlasts every heartbeat. Takes minutes of real
 // time, so only in npm run test:all.
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { scripted, testEnvironment } from '../support/environment.js'
 import { makeFolder, startCli } from '../support/processes.js'
+import { once } from '../support/deadlines.js'
 
 /**
  * Together longer than two pings and the silence after which a peer of /ws counts as gone; each shorter than the CLI's

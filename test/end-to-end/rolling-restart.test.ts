@@ -9,7 +9,8 @@ import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { isWhole, openCluster, readSse, type Server } from '../support/cluster.js'
 import { lasting, scripted } from '../support/environment.js'
 import { FIXTURES, SCRIPTED_CLI } from '../support/paths.js'
-import { describe, listMentioning, livingOf, makeFolder, treeOf, until } from '../support/processes.js'
+import { describe, listMentioning, livingOf, makeFolder, treeOf } from '../support/processes.js'
+import { repeat, until } from '../support/deadlines.js'
 
 /** Each round restarts every process once. */
 const ROUNDS = 6
@@ -21,14 +22,14 @@ const PAUSE_BETWEEN_SUBMISSIONS_MS = 300
 
 /** Asks one API after the other until one answers: a client that is sent away, or cut off, goes elsewhere. */
 async function ask(apis: readonly Server[], path: string, init: RequestInit = {}): Promise<Response> {
-  for (let turn = 0; ; turn += 1) {
+  for (let turn = 0; turn < 200; turn += 1) {
     const api = apis[turn % apis.length]
     const response = await fetch(`${api?.url ?? ''}${path}`, init).catch(() => undefined)
     if (response && response.status < 500) return response
     await response?.body?.cancel()
-    if (turn > 200) throw new Error(`nobody answers ${path}`)
     await sleep(100)
   }
+  throw new Error(`nobody answers ${path}`)
 }
 
 const get = async (apis: readonly Server[], id: string): Promise<Execution> =>
@@ -40,18 +41,18 @@ async function submit(apis: readonly Server[], body: Record<string, unknown>, ke
     headers: { 'content-type': 'application/json', 'idempotency-key': key },
     body: JSON.stringify(body),
   }
-  for (;;) {
+  return repeat(async () => {
     const response = await ask(apis, '/execute', init)
     // An answer that was cut off: the same key gives the same execution.
     const answer = (await response.json().catch(() => undefined)) as Execution | undefined
-    if (answer?.id !== undefined) return answer.id
-  }
+    return answer?.id
+  }, 'it is accepted')
 }
 
 /** Everything of one execution over SSE, from the last seq on wherever the stream breaks off. */
 async function watch(apis: readonly Server[], id: string): Promise<Event[]> {
   const seen: Event[] = []
-  while (seen.at(-1)?.type !== 'execution.finished') {
+  return repeat(async () => {
     const response = await ask(apis, `/executions/${id}/events`, {
       headers: { accept: 'text/event-stream', 'last-event-id': String(seen.at(-1)?.seq ?? 0) },
     })
@@ -60,8 +61,8 @@ async function watch(apis: readonly Server[], id: string): Promise<Event[]> {
     } catch {
       // Cut off with its API; the next one goes on from the last seq.
     }
-  }
-  return seen
+    return seen.at(-1)?.type === 'execution.finished' ? seen : undefined
+  }, `${id} ends`)
 }
 
 void t.test('two workers and two APIs are restarted one after the other under load', { skip }, async (t) => {

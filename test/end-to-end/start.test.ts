@@ -5,7 +5,6 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
@@ -24,9 +23,9 @@ import {
   startCli,
   treeOf,
   tryKill,
-  until,
   type CliProcess,
 } from '../support/processes.js'
+import { once, until } from '../support/deadlines.js'
 
 t.jobs = 3
 const TEST_ALL = process.env['CC_EXECUTOR_TEST_ALL'] !== undefined

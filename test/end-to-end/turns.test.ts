@@ -42,10 +42,7 @@ void t.test('one with many waiting delays others by one run at most, and places 
   const [head] = [await submit('many')]
   let left = MANY - 1
   const fill = async (): Promise<void> => {
-    while (left > 0) {
-      left -= 1
-      await submit('many')
-    }
+    for (; left > 0; await submit('many')) left -= 1
   }
   await Promise.all(Array.from({ length: 16 }, fill))
   const list = await submit('pair', { tasks: [prompt, prompt] })

@@ -13,6 +13,7 @@ import { closeRedis, openRedis } from '../../src/platform/redis.js'
 import type { Event, NewEvent } from '../../src/protocol/events.js'
 import { NO_USAGE } from '../../src/protocol/execution.js'
 import { openTestRedis } from '../support/redis.js'
+import { repeat, until } from '../support/deadlines.js'
 
 const PREFIX = 'log-test'
 const logger = createLogger('silent', 'test')
@@ -71,11 +72,11 @@ function write(
 
 async function readAll(id: string): Promise<StoredEvent[]> {
   const all: StoredEvent[] = []
-  for (;;) {
+  return repeat(async () => {
     const { events } = await log.readAfter(id, all.at(-1)?.seq ?? 0, 64 * 1024)
-    if (events.length === 0) return all
     all.push(...events)
-  }
+    return events.length === 0 ? all : undefined
+  }, 'all is read')
 }
 
 async function collect(id: string, after = 0, signal = new AbortController().signal): Promise<number[]> {
@@ -101,7 +102,11 @@ function follow(id: string, after = 0) {
     ended,
     stop: () => stop.abort(),
     async until(seq: number): Promise<void> {
-      while ((seqs.at(-1) ?? 0) < seq) await Promise.race([new Promise<void>((resolve) => (wake = resolve)), ended])
+      await repeat(async () => {
+        if ((seqs.at(-1) ?? 0) >= seq) return true
+        await Promise.race([new Promise<void>((resolve) => (wake = resolve)), ended])
+        return undefined
+      }, `seq ${seq} comes`)
     },
   }
 }
@@ -450,7 +455,7 @@ void t.test('an event that is kept holds no more memory than its own', async (t)
   const [source, other] = [quiet, loud].map((id) => feed.follow(id, 0, stop.signal))
   if (!source || !other) return
   const [first, noise] = [source.next(), other.next()]
-  while ((await subscribers(quiet)) + (await subscribers(loud)) < 2) await pong()
+  await until(async () => (await subscribers(quiet)) + (await subscribers(loud)) === 2, 'both are subscribed')
   // Both reach the subscriber in one piece.
   const lines = textOf(1, delta('quiet'))
   await redis

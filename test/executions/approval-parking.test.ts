@@ -8,8 +8,9 @@ import type { Approval } from '../../src/protocol/approvals.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { listClaudeVersions } from '../support/claude-versions.js'
 import { scripted } from '../support/environment.js'
-import { startCli, until } from '../support/processes.js'
+import { startCli } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 const bash = (command: string): unknown => ({ tool: 'Bash', input: { command, description: 'a call' } })
 const write = (file: string): unknown => ({ tool: 'Write', input: { file_path: `\${cwd}/${file}`, content: 'x' } })

@@ -22,6 +22,7 @@ import type { ApprovalDecision } from '../../src/protocol/approvals.js'
 import type { Caller, Scope } from '../../src/protocol/caller.js'
 import { openTestRedis } from '../support/redis.js'
 import { putFirst, startRecord } from '../support/start-record.js'
+import { until } from '../support/deadlines.js'
 
 const redis = await openTestRedis(t)
 const lifetime = new Lifetime()
@@ -116,10 +117,11 @@ void t.test('a limit, a fence that is lost and a time that is over', async (t) =
   const first = await ask()
   const second = await ask({}, 1)
   t.match(await ask(), { kind: 'full', limit: 2 })
-  while ((await store.listExpiredApprovals(10)).length === 0);
+  const isOver = async (): Promise<boolean> => (await store.listExpiredApprovals(10)).length > 0
+  await until(isOver, 'its time is over')
   await expectClosed(t, second.id, 'expired')
   const third = await ask({}, 1)
-  while ((await store.listExpiredApprovals(10)).length === 0);
+  await until(isOver, 'its time is over')
   t.equal(await store.closeApproval(first.id, 'expired'), 'pending', 'before its time nobody ends it')
   await expireApprovals(domain, 10)
   t.equal(await statusOf(third.id), 'expired')
@@ -258,18 +260,18 @@ void t.test(
       )
       approvals.proceed()
       let open: readonly string[] = []
-      while (open.length === 0) open = (await store.get(id))?.openApprovals ?? []
+      await until(async () => (open = (await store.get(id))?.openApprovals ?? []).length > 0, 'it is asked for')
       await decide(open[0] ?? '', ALLOW)
       const seen = journal.waits.length
-      while (journal.waits.length === seen) {
+      await until(async () => {
         approvals.noteClosed((await store.renew(id, fence, 600_000))?.approvalsClosed)
-        await sleep(5)
-      }
+        return journal.waits.length > seen
+      }, 'it is seen to be decided')
     }
     await ask('first')
     t.same([written, answers], [['approval.requested', 'approval.decided'], []], 'written, and not confirmed')
     journal.waits[0]?.()
-    while (answers.length === 0) await sleep(5)
+    await until(() => answers.length > 0, 'it is answered')
     t.match(answers[0], /"request_id":"first".*"behavior":"allow"/)
     await ask('second')
     journal.isStale = true

@@ -10,9 +10,10 @@ import type { Execution } from '../../src/protocol/execution.js'
 import { openRandom } from '../faults/random.js'
 import { listClaudeVersions } from '../support/claude-versions.js'
 import { scripted } from '../support/environment.js'
-import { startCli, until } from '../support/processes.js'
+import { startCli } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 import { hasTranscript } from '../support/transcripts.js'
+import { until } from '../support/deadlines.js'
 
 const LONG = process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? false : 'only in the run of all tests'
 const bash = (command: string): unknown => ({ tool: 'Bash', input: { command, description: 'a call' } })

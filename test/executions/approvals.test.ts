@@ -1,6 +1,5 @@
 // What a run asks of people, with the real CLI: held until somebody decides, on every way in, and told in the log, the
 // outcome and the receipt. In the run of all tests with both ends of the range.
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,6 +13,7 @@ import { isWhole } from '../support/cluster.js'
 import { listClaudeVersions } from '../support/claude-versions.js'
 import { scripted } from '../support/environment.js'
 import { openTestService, type TestService } from '../support/service.js'
+import { once } from '../support/deadlines.js'
 
 const bash = (command: string): unknown => ({ tool: 'Bash', input: { command, description: 'a call' } })
 const write = (file: string, content = 'text'): unknown => ({

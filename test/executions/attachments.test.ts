@@ -3,7 +3,6 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { sleep } from '../../src/platform/abort-signals.js'
 import { sha256 } from '../../src/platform/hash.js'
 import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
@@ -11,6 +10,7 @@ import { listClaudeVersions } from '../support/claude-versions.js'
 import { scripted } from '../support/environment.js'
 import { makePdf, makePng } from '../support/media.js'
 import { openTestService, type TestService } from '../support/service.js'
+import { until as untilHolds } from '../support/deadlines.js'
 
 const image = (bytes: Buffer) => ({ mediaType: 'image/png', data: bytes.toString('base64') })
 const pdf = (bytes: Buffer) => ({ mediaType: 'application/pdf', data: bytes.toString('base64') })
@@ -237,7 +237,7 @@ async function tryAll(t: Test, env: NodeJS.ProcessEnv): Promise<void> {
     await finished(stopped.id)
     const { followUpId: made = '' } = (await until(stopped.id, 'message.dropped')).data
     // The step after the end makes it.
-    while ((await call('GET', `/executions/${made}`)).status === 404) await sleep(50)
+    await untilHolds(async () => (await call('GET', `/executions/${made}`)).status !== 404, 'it is made')
     t.match(await finished(made), { status: 'succeeded', outcome: { result: 'owed' } })
     t.ok(heardWith(service, 'owed').includes(asDocument(second)), `message ${owed.id}`)
     t.same(await listKept(service), [])

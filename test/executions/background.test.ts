@@ -12,9 +12,10 @@ import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { isWhole } from '../support/cluster.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
-import { startCli, until } from '../support/processes.js'
+import { startCli } from '../support/processes.js'
 import { openTestService, type TestService } from '../support/service.js'
 import { hasTranscript } from '../support/transcripts.js'
+import { until } from '../support/deadlines.js'
 
 const ALL = process.env['CC_EXECUTOR_TEST_ALL'] !== undefined
 const LONG = 'only in the run of all tests'

@@ -6,9 +6,10 @@ import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import type { Message } from '../../src/protocol/messages.js'
 import { isWhole } from '../support/cluster.js'
-import { describe, listMentioning, startCli, until, type CliProcess } from '../support/processes.js'
+import { describe, listMentioning, startCli, type CliProcess } from '../support/processes.js'
 import { lasting, scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 const service = await openTestService(t, {
   workers: 0,

@@ -8,8 +8,8 @@ import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { listClaudeVersions } from '../support/claude-versions.js'
 import { scripted } from '../support/environment.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 const bash = (command: string): unknown => ({ tool: 'Bash', input: { command } })
 const HOLD = 'echo made >> marks; until test -e go; do sleep 0.1; done'

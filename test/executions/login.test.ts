@@ -9,8 +9,8 @@ import type { Execution } from '../../src/protocol/execution.js'
 import { listClaudeVersions } from '../support/claude-versions.js'
 import { scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 const bash = (command: string): unknown => ({ tool: 'Bash', input: { command } })
 const DONE = { text: 'done' }

@@ -6,8 +6,8 @@ import { openRedisServer, splitPath } from '../../src/platform/redis-server.js'
 import { sha256 } from '../../src/platform/hash.js'
 import { scripted } from '../support/environment.js'
 import { makePng } from '../support/media.js'
-import { until as untilTrue } from '../support/processes.js'
 import { openTestService, type Answer } from '../support/service.js'
+import { until as untilTrue } from '../support/deadlines.js'
 
 const held = {
   tool: 'Bash',

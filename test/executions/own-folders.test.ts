@@ -1,7 +1,6 @@
 // Which folders may be workspaces and what a run's own are made of, without a service: by place and not by name, and
 // what was looked at is what is used.
 import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, renameSync, symlinkSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -21,6 +20,7 @@ import { readGitHead } from '../../src/verification/git-head.js'
 import { DEFAULT_LIMITS, takeManifest } from '../../src/verification/manifest.js'
 import { testEnvironment } from '../support/environment.js'
 import { ROOT } from '../support/paths.js'
+import { once } from '../support/deadlines.js'
 
 const folder = await realpath(await mkdtemp(join(tmpdir(), 'cce-folders-')))
 t.teardown(() => rm(folder, { recursive: true, force: true }))

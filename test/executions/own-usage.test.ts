@@ -7,9 +7,10 @@ import { listClaudeVersions } from '../support/claude-versions.js'
 import { hasTranscript } from '../support/transcripts.js'
 import { lasting, scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
-import { startCli, until } from '../support/processes.js'
+import { startCli } from '../support/processes.js'
 import { estimateCostUsd } from '../../src/executions/records/estimate-cost.js'
 import { openTestService, type TestService } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 /** All models, too. */
 const ALL = process.env['CC_EXECUTOR_TEST_ALL'] === '1'

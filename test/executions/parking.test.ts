@@ -1,5 +1,4 @@
 // A run that meets its budget is parked and goes on when that is raised: with the real CLI, over every way in.
-import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -14,6 +13,7 @@ import { SCRIPTED_CLI } from '../support/paths.js'
 import { startCli } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 import { withinDay } from '../support/within-day.js'
+import { once } from '../support/deadlines.js'
 
 const service = await openTestService(t, {
   env: { CC_EXECUTOR_MAX_BUDGET_USD: '50', CC_EXECUTOR_CONCURRENCY: '4' },

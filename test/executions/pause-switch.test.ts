@@ -5,6 +5,7 @@ import type { McpServerState } from '../../src/claude/stream/mcp-status.js'
 import { PauseSwitch } from '../../src/executions/run/pause-switch.js'
 import { followServers } from '../../src/executions/run/run-servers.js'
 import type { NewEvent } from '../../src/protocol/events.js'
+import { turns } from '../support/deadlines.js'
 
 const PAUSE = { wanted: true, by: 'somebody' }
 const RESUME = { wanted: false, by: 'somebody' }
@@ -83,7 +84,7 @@ void t.test(
       })
     }
     const untilAsked = async (times: number): Promise<void> => {
-      while (asked.length < times) await new Promise((resolve) => stdin.once('data', resolve))
+      await turns(() => asked.length >= times, `it is asked ${times} times`)
     }
     await untilAsked(1)
     answer('pending')

@@ -1,6 +1,5 @@
 // How many commands one call sends to Redis: a bound by count, which no slow machine moves.
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -21,6 +20,7 @@ import { getQueueState } from '../../src/executions/read/queue-state.js'
 import { NO_USAGE } from '../../src/protocol/execution.js'
 import { openTestRedis, type TestRedis } from '../support/redis.js'
 import { startRecord } from '../support/start-record.js'
+import { once } from '../support/deadlines.js'
 
 const caller = { id: 'tester', name: 'tester', scopes: new Set<Scope>(['read', 'execute']) }
 

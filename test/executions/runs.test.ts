@@ -7,8 +7,8 @@ import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 const FOR_EVER = { hangMs: 3_600_000 }
 const SECRET = 'a-token-that-no-run-may-see'
@@ -289,13 +289,8 @@ void t.test(
     )
     await control('pause', execution)
     const { seq } = await service.until(execution.id, 'execution.resumed')
-    for (;;) {
-      const { body } = await service.call(
-        'GET',
-        `/executions/${execution.id}/events?after=${seq}&types=execution.paused&waitSeconds=30`,
-      )
-      if (body.events.length > 0) break
-    }
+    const pauses = `/executions/${execution.id}/events?after=${seq}&types=execution.paused&waitSeconds=30`
+    await until(async () => (await service.call('GET', pauses)).body.events.length > 0, 'it is paused again')
     await control('cancel', execution)
     t.match(await service.finished(execution.id), { status: 'cancelled', outcome: { code: 'CANCELLED' } })
     t.same(processesWith(NUMBERS.paused), [])

@@ -3,7 +3,6 @@
 import { createHash } from 'node:crypto'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer, type AddressInfo, type Server } from 'node:net'
-import { once } from 'node:events'
 import { chmod, copyFile, link, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -27,6 +26,7 @@ import { scripted, testEnvironment } from '../support/environment.js'
 import { ROOT } from '../support/paths.js'
 import { makeFolder, startCli } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { once } from '../support/deadlines.js'
 
 const isRoot = process.getuid?.() === 0
 const NOBODY = 65_534

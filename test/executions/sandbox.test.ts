@@ -2,7 +2,6 @@
 // the run without a network.
 import { createServer, type AddressInfo } from 'node:net'
 import { createServer as createHttpServer } from 'node:http'
-import { once } from 'node:events'
 import { chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,8 +10,8 @@ import type { Event } from '../../src/protocol/events.js'
 import { findCgroupPlace } from '../../src/supervision/run-cgroup.js'
 import { scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { once, until } from '../support/deadlines.js'
 
 const web = createHttpServer((request, response) => response.end(`web says ${request.url}`))
 web.listen(0, '127.0.0.1')

@@ -5,8 +5,8 @@ import { delimiter, join } from 'node:path'
 import t from 'tap'
 import { findExecutable, splitPath } from '../../src/platform/redis-server.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'cce-scarce-'))
 t.teardown(() => rm(folder, { recursive: true, force: true }))

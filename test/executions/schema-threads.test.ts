@@ -9,8 +9,8 @@ import { newBudget, SchemaChecks, SCHEMA_BUDGET_MS } from '../../src/executions/
 import type { Execution } from '../../src/protocol/execution.js'
 import { ROOT, SCRIPTED_CLI } from '../support/paths.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 const SLOW = { type: 'object', properties: { a: { type: 'string', pattern: '^(a+)+$' } } }
 /** Takes the pattern longer than anybody waits. */
@@ -218,10 +218,11 @@ void t.test('slow patterns fail their own runs; the worker goes on', async (t) =
     let isDone = false
     const accepted = service.call('POST', '/execute', { body: list(100) }).finally(() => (isDone = true))
     let served = 0
-    while (!isDone) {
+    await until(async () => {
       t.equal((await service.call('GET', '/health/live')).status, 200)
       served += 1
-    }
+      return isDone
+    }, 'it is accepted')
     t.equal((await accepted).status, 202)
     t.ok(served > 3, `others were served (${served})`)
   })

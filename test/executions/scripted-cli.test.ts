@@ -12,7 +12,7 @@ import { startSupervised } from '../../src/supervision/supervised-process.js'
 import { openTestService } from '../support/service.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
-import { until } from '../support/processes.js'
+import { until } from '../support/deadlines.js'
 
 const KIB = 1024
 const MIB = 1024 * KIB

@@ -11,8 +11,9 @@ import type { Execution } from '../../src/protocol/execution.js'
 import { lasting, scripted } from '../support/environment.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
-import { startCli, until } from '../support/processes.js'
+import { startCli } from '../support/processes.js'
 import { openTestService, type Answer } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 const service = await openTestService(t, { workers: 2, env: { CC_EXECUTOR_CONCURRENCY: '8' } })
 const OTHER = 'other-owner-0123456789abcdef0123456789abcdef'

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { keyRoot } from '../../src/platform/redis.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 void t.test('where Redis is full, what runs keeps its lease and can be cancelled, and readiness says so', async (t) => {
   const service = await openTestService(t, {

@@ -11,8 +11,8 @@ import { prepareWorkspace } from '../../src/executions/workspaces/prepare-worksp
 import { readConfig } from '../../src/platform/config.js'
 import { removeTree } from '../../src/platform/remove-tree.js'
 import { scripted } from '../support/environment.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 /** The service, and its worker, whose data folder has a path of so many bytes. */
 async function openWithPath(t: Test, bytes: number, env: NodeJS.ProcessEnv) {

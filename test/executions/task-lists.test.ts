@@ -7,9 +7,9 @@ import t, { type Test } from 'tap'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
-import { until as untilTrue } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 import { openWaiters } from '../support/waiters.js'
+import { until as untilTrue } from '../support/deadlines.js'
 
 const service = await openTestService(t, {
   env: {

@@ -182,10 +182,10 @@ async function walk(t: Test, name: string) {
   // All is well again: everything comes to its end.
   for (let rounds = 0; rounds < 10_000 && (await redis.exists(`${root}:waiting`, `${root}:delayed`)) > 0; rounds += 1) {
     if (jobs.length === 0) await repair()
-    while (jobs.length > 0) await claim()
-    while (held.length > 0) await finish()
+    for (; jobs.length > 0;) await claim()
+    for (; held.length > 0;) await finish()
   }
-  while (held.length > 0) await finish()
+  for (; held.length > 0;) await finish()
   for (const id of ownerOf.keys()) t.equal((await store.get(id))?.state, 'cancelled', 'it has come to its end')
   await checkBooks()
   for (const [id, owner] of ownerOf) t.equal((await store.delete(id, owner)).kind, 'deleted')

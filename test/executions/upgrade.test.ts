@@ -8,8 +8,8 @@ import { Execution } from '../../src/protocol/execution.js'
 import type { Event } from '../../src/protocol/events.js'
 import type { RedisServer } from '../../src/platform/redis-server.js'
 import { FIXTURES, SCRIPTED_CLI } from '../support/paths.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 /** As test/fixtures/upgrade/make-dump.mjs writes it. */
 interface Dump {

@@ -11,9 +11,9 @@ import { createLogger } from '../../src/platform/logger.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { submitHeld, type HeldRun } from '../support/held-run.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 import { openWaiters } from '../support/waiters.js'
+import { until } from '../support/deadlines.js'
 
 const INIT = { line: { type: 'system', subtype: 'init', session_id: 'of-the-script' } }
 const RESULT = {

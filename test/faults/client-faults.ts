@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { FIXTURES } from '../support/paths.js'
-import { tryKill, until, type CliProcess } from '../support/processes.js'
+import { tryKill, type CliProcess } from '../support/processes.js'
 import { checkInvariants } from './invariants.js'
 import { openLink } from './link.js'
 import { INIT, openScene, RESULT, type Scene } from './scene.js'
+import { eventually, until } from '../support/deadlines.js'
 
 const SOCKETS = 8
 const LINES = 1_200
@@ -43,7 +43,7 @@ async function startClient(t: Test, { cluster, apis: [api] }: Scene, port: numbe
   )
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()))
-  const exited = once(child, 'exit')
+  const exited = eventually(child, 'exit')
   const { pid = 0 } = child
   t.teardown(async () => {
     tryKill(pid)

@@ -3,10 +3,10 @@ import { writeFile } from 'node:fs/promises'
 import type { Test } from 'tap'
 import { FIXTURES } from '../support/paths.js'
 import { sleep } from '../../src/platform/abort-signals.js'
-import { until } from '../support/processes.js'
 import { checkInvariants } from './invariants.js'
 import { buildClock } from './faulty-redis.js'
 import { INIT, openScene, RESULT, type Step, type Watched } from './scene.js'
+import { until } from '../support/deadlines.js'
 
 const HOUR_S = 3_600
 const HOUR_MS = HOUR_S * 1_000

@@ -2,11 +2,11 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { sleep } from '../../src/platform/abort-signals.js'
-import { until } from '../support/processes.js'
 import { openFaultyRedis, type FaultyRedis } from './faulty-redis.js'
 import { checkInvariants } from './invariants.js'
 import { openScene, RESULT, type Scene } from './scene.js'
 import { submitMeanwhile } from './store-faults.js'
+import { until } from '../support/deadlines.js'
 
 /** Whoever writes finds out within some seconds, and all others with it. */
 const LEAVING_MS = 60_000

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import type { Event } from '../../src/protocol/events.js'
-import { startCli, until } from '../support/processes.js'
+import { startCli } from '../support/processes.js'
 import { checkInvariants } from './invariants.js'
 import { INIT, openScene, RESULT } from './scene.js'
+import { until } from '../support/deadlines.js'
 
 const run = promisify(execFile)
 

@@ -1,13 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { makeFolder, until, type Teardown } from '../support/processes.js'
+import { makeFolder, type Teardown } from '../support/processes.js'
 import { checkInvariants } from './invariants.js'
 import { openLink } from './link.js'
 import { openScene, RESULT, type Watched } from './scene.js'
+import { once, until } from '../support/deadlines.js'
 
 const NAME = 'redis.cce.test'
 /** The C library asks at this one. */

@@ -1,14 +1,14 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { findExecutable, splitPath } from '../../src/platform/redis-server.js'
-import { makeFolder, until, type Teardown } from '../support/processes.js'
+import { makeFolder, type Teardown } from '../support/processes.js'
 import { testEnvironment } from '../support/environment.js'
 import { FIXTURES } from '../support/paths.js'
 import { withParent } from '../support/with-parent.js'
+import { eventually, once, until } from '../support/deadlines.js'
 
 /** A Redis with its append-only file, to be killed, frozen, filled, and to come back. */
 export interface FaultyRedis {
@@ -72,7 +72,7 @@ export async function openFaultyRedis(t: Teardown, clock?: string): Promise<Faul
       env: { ...process.env, ...(clock !== undefined && { LD_PRELOAD: clock, CLOCK_SHIFT_FILE: shift }) },
     })
     server = started
-    exited = once(started, 'exit')
+    exited = eventually(started, 'exit')
     let said = ''
     started.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
     await until(() => said.includes('eady to accept connections'), 'Redis is ready')

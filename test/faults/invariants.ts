@@ -3,8 +3,9 @@ import type { Test } from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import { isTerminal } from '../../src/protocol/execution.js'
 import { isWhole } from '../support/cluster.js'
-import { describe, listMentioning, until } from '../support/processes.js'
+import { describe, listMentioning } from '../support/processes.js'
 import type { Scene, Watched } from './scene.js'
+import { until } from '../support/deadlines.js'
 
 /** What a deployment keeps that belongs to no execution; whose a folder is, as long as it is there. */
 const HOUSE_KEYS =

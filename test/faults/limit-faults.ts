@@ -1,12 +1,11 @@
-import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import type { Event } from '../../src/protocol/events.js'
-import { until } from '../support/processes.js'
 import { checkInvariants } from './invariants.js'
 import { INIT, openScene, RESULT, type Api, type Scene, type Started, type Watched } from './scene.js'
+import { once, until } from '../support/deadlines.js'
 
 const MIB = 1024 * 1024
 /** Stored: more than the kernel keeps for a socket, so that whoever does not read is behind. */
@@ -141,7 +140,7 @@ export async function reachEveryLimit(t: Test, seed: string): Promise<void> {
   t.match(await subscribe(), { result: { status: 'running' } }, 'there is room again')
 
   const more = []
-  while (more.length < CONNECTIONS - 1) more.push(await connect(t, scene, api))
+  for (let count = 1; count < CONNECTIONS; count += 1) more.push(await connect(t, scene, api))
   const tooMany = new WebSocket(`${api.url.replace('http', 'ws')}/ws`, {
     headers: { authorization: `Bearer ${(await readFile(join(cluster.folder, 'data', 'token'), 'utf8')).trim()}` },
   })

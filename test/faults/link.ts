@@ -1,6 +1,6 @@
-import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Teardown } from '../support/processes.js'
+import { once } from '../support/deadlines.js'
 
 type Direction = 'both' | 'answers'
 

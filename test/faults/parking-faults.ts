@@ -2,7 +2,7 @@ import type { Test } from 'tap'
 import { sleep } from '../../src/platform/abort-signals.js'
 import { checkInvariants } from './invariants.js'
 import { INIT, openScene, RESULT, type Scene, type Watched } from './scene.js'
-import { until } from '../support/processes.js'
+import { until } from '../support/deadlines.js'
 
 const SPEND = { spend: 0.5 }
 const PAUSES = { maxBudgetUsd: 0.1, onBudgetExceeded: 'pause' }

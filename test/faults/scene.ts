@@ -9,11 +9,12 @@ import { sleep } from '../../src/platform/abort-signals.js'
 import { readConfig, type Config } from '../../src/platform/config.js'
 import type { Event } from '../../src/protocol/events.js'
 import { openCluster, type Cluster, type Place, type Transport } from '../support/cluster.js'
-import { until, type CliProcess } from '../support/processes.js'
+import { type CliProcess } from '../support/processes.js'
 import { openFaultyRedis, type FaultyRedis } from './faulty-redis.js'
 import { openLink, type Link } from './link.js'
 import { openRandom, type Random } from './random.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
+import { until } from '../support/deadlines.js'
 
 const TRANSPORTS: readonly Transport[] = ['websocket', 'sse', 'rest']
 const DEADLINE_MS = 300_000
@@ -148,7 +149,8 @@ export async function openScene(
 
   /** One subscriber: it sees what it sees, and comes back with its cursor when a connection ends too early. */
   async function subscribe(id: string, seen: Event[], own: Random): Promise<void> {
-    while (seen.at(-1)?.type !== 'execution.finished' && !stopped.signal.aborted) {
+    // In the time of the scene, which has a deadline: its end stops this.
+    for (; seen.at(-1)?.type !== 'execution.finished' && !stopped.signal.aborted; await sleep(50, stopped.signal)) {
       const transport = own.pick(transports)
       const [api] = own.shuffle(apis)
       try {
@@ -156,7 +158,6 @@ export async function openScene(
       } catch {
         // Cut off, refused, or the API has died: that is what happens here.
       }
-      await sleep(50, stopped.signal)
     }
   }
 

@@ -2,9 +2,9 @@ import type { Test } from 'tap'
 import { sleep } from '../../src/platform/abort-signals.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import type { Schedule } from '../../src/protocol/schedules.js'
-import { until } from '../support/processes.js'
 import { buildClock } from './faulty-redis.js'
 import { openScene } from './scene.js'
+import { repeat, until } from '../support/deadlines.js'
 
 const HOUR_S = 3_600
 const COUNT = 20
@@ -26,11 +26,12 @@ export async function killAtPlannedMoments(t: Test, seed: string): Promise<void>
   const survivor = await scene.hostApi()
   let victim = await scene.openApi()
   async function ask<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
-    let answer = await cluster.call(survivor, method, path, body)
-    while (answer.status === 503) {
+    const answer = await repeat(async () => {
+      const answered = await cluster.call(survivor, method, path, body)
+      if (answered.status !== 503) return answered
       await sleep(100)
-      answer = await cluster.call(survivor, method, path, body)
-    }
+      return undefined
+    }, `${method} ${path} is answered`)
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
     return answer.body as Answer
   }

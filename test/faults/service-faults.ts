@@ -4,9 +4,10 @@ import type { Test } from 'tap'
 import { sleep } from '../../src/platform/abort-signals.js'
 import type { Event } from '../../src/protocol/events.js'
 import type { Transport } from '../support/cluster.js'
-import { listMentioning, until } from '../support/processes.js'
+import { listMentioning } from '../support/processes.js'
 import { checkInvariants } from './invariants.js'
 import { openScene, RESULT } from './scene.js'
+import { until } from '../support/deadlines.js'
 
 /** Everything is told to stop at once, Redis too, and comes back: nothing that was accepted is forgotten. */
 export async function endEverythingAtOnce(t: Test, seed: string): Promise<void> {

@@ -2,9 +2,9 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { sleep } from '../../src/platform/abort-signals.js'
-import { until } from '../support/processes.js'
 import { checkInvariants } from './invariants.js'
 import { openScene, RESULT, type Scene, type Watched } from './scene.js'
+import { until } from '../support/deadlines.js'
 
 const LOST = { status: 'failed', code: 'WORKER_LOST' }
 /** Long for a machine that is busy, and still none for an answer that waits until Redis is back. */

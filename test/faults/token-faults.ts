@@ -6,8 +6,8 @@ import { sleep } from '../../src/platform/abort-signals.js'
 import type { Event } from '../../src/protocol/events.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { isWhole } from '../support/cluster.js'
-import { until } from '../support/processes.js'
 import { INIT, openScene, RESULT, type Api, type Scene } from './scene.js'
+import { until } from '../support/deadlines.js'
 
 interface Token {
   readonly id: string

@@ -1,9 +1,9 @@
 import type { Test } from 'tap'
 import { sleep } from '../../src/platform/abort-signals.js'
-import { until } from '../support/processes.js'
 import { accept, openReceiver, refuse } from '../webhooks/scene.js'
 import { buildClock } from './faulty-redis.js'
 import { INIT, openScene, RESULT } from './scene.js'
+import { until } from '../support/deadlines.js'
 
 const HOUR_S = 3_600
 

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { sleep } from '../../src/platform/abort-signals.js'
 import { findExecutable, splitPath } from '../../src/platform/redis-server.js'
-import { until } from '../support/processes.js'
 import { checkInvariants } from './invariants.js'
 import { INIT, openScene, RESULT, type Scene, type Watched, type Worker } from './scene.js'
+import { until } from '../support/deadlines.js'
 
 const exists = (path: string): Promise<boolean> =>
   readFile(path).then(

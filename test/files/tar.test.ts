@@ -70,7 +70,7 @@ void t.test('a file is read no faster than the archive, and no further when its 
     size: 1000 * PIECE,
     content: async function* () {
       try {
-        for (;;) {
+        for (; !isClosed;) {
           read += 1
           yield Buffer.alloc(PIECE)
         }

@@ -1,8 +1,8 @@
 // What the answer to every frame must be, by JSON-RPC 2.0 and the OpenRPC document.
-import { once } from 'node:events'
 import { WebSocket } from 'ws'
 import type { Validate } from '../support/validator.js'
 import type { OpenRpc } from './rpc-frames.js'
+import { once } from '../support/deadlines.js'
 
 interface RpcMessage {
   readonly jsonrpc?: unknown

@@ -18,6 +18,7 @@ import { openTestRedis } from '../support/redis.js'
 import { openTestService } from '../support/service.js'
 import { startRecord } from '../support/start-record.js'
 import { withinDay } from '../support/within-day.js'
+import { repeat } from '../support/deadlines.js'
 
 const MICRO = 1_000_000
 
@@ -260,12 +261,11 @@ void t.test(
     const submit = (body: object, token = CI, headers = {}) =>
       service.call('POST', '/execute', { body, headers: { ...as(token), ...headers } })
     const get = async (path: string, token = CI) => (await service.call('GET', path, { headers: as(token) })).body
-    const ended = async (id: string, token = CI) => {
-      for (;;) {
+    const ended = (id: string, token = CI) =>
+      repeat(async () => {
         const { finished } = await get(`/executions/${id}/events?types=execution.finished&waitSeconds=30`, token)
-        if (finished) return get(`/executions/${id}`, token)
-      }
-    }
+        return finished ? get(`/executions/${id}`, token) : undefined
+      }, `${id} ends`)
 
     const first = await submit({ prompt: held, maxBudgetUsd: 9 }, CI, { 'idempotency-key': 'k' })
     t.match(

@@ -2,7 +2,6 @@
 // example works.
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -17,6 +16,7 @@ import { makeFolder } from '../support/processes.js'
 import { ROOT } from '../support/paths.js'
 import { openTestRedis } from '../support/redis.js'
 import { openTestService } from '../support/service.js'
+import { once } from '../support/deadlines.js'
 
 const folder = await makeFolder(t)
 const is = <Type extends EventType>(event: Event, type: Type): event is Event<Type> => event.type === type

@@ -2,16 +2,16 @@
 // hooks-file.test.ts.
 import { readFile, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { countTagged } from '../../src/supervision/containment.js'
-import { makeFolder, until } from '../support/processes.js'
+import { makeFolder } from '../support/processes.js'
 import { ROOT, SCRIPTED_CLI } from '../support/paths.js'
 import { openTestService } from '../support/service.js'
+import { once, repeat, until } from '../support/deadlines.js'
 
 const MIB = 1024 * 1024
 const SECRET = 'a-secret-that-only-one-hook-may-see'
@@ -555,14 +555,14 @@ void t.test('hook_status tells the original’s clients', async (t) => {
   const socket = new WebSocket(`${service.url().replace('http', 'ws')}/ws/mcp`)
   const ask = async (): Promise<Record<string, unknown>> => {
     socket.send('{"jsonrpc":"2.0","id":1,"method":"hook_status"}')
-    for (;;) {
+    return repeat(async () => {
       // Safe: the service's own answers.
       const message = JSON.parse(String((await once(socket, 'message'))[0])) as {
         id?: number
         result: Record<string, unknown>
       }
-      if (message.id === 1) return message.result
-    }
+      return message.id === 1 ? message.result : undefined
+    }, 'it is answered')
   }
   await once(socket, 'open')
   await until(

@@ -10,8 +10,8 @@ import { chooseContainment } from '../../src/supervision/containment.js'
 import { openWorker } from '../../src/main/worker.js'
 import { readConfig } from '../../src/platform/config.js'
 import { scripted } from '../support/environment.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 const service = await openTestService(t, { workers: 0 })
 const real = await inspectClaude(readConfig(service.environment))

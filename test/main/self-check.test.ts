@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { measureBehaviour } from '../../src/main/self-check/measure-behaviour.js'
-import { until } from '../support/processes.js'
+import { until } from '../support/deadlines.js'
 
 void t.test('one that is stopped in its second trial gives nothing that could be kept', async (t) => {
   const root = t.testdir({ folder: {} })

@@ -1,7 +1,6 @@
 // Clients of MCP as they are: their habits by the SDK's client in every run, the programs themselves from npm in
 // test:all.
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +12,7 @@ import { openTestService } from '../support/service.js'
 import { CLIENTS, installFromNpm, PROBES, type PinnedClient, type RemoteServer } from './clients/pinned-clients.js'
 import { openStandInModel, type StandInModel, type Turn } from './clients/stand-in-model.js'
 import { openMcpFolder } from './harness.js'
+import { once } from '../support/deadlines.js'
 
 const HANGING = scripted({ text: 'Well' }, { hangMs: 120_000 })
 const CLIENT_MS = 150_000

@@ -10,9 +10,10 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import type { Test } from 'tap'
 import { findService, listServices, type ServiceRecord } from '../../src/platform/service-record.js'
-import { describe, listMentioning, makeFolder, tryKill, until } from '../support/processes.js'
+import { describe, listMentioning, makeFolder, tryKill } from '../support/processes.js'
 import { testEnvironment } from '../support/environment.js'
 import { CLI } from '../support/paths.js'
+import { until } from '../support/deadlines.js'
 
 if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')
 

@@ -1,5 +1,4 @@
 // MCP over HTTP, as clients of either kind of revision meet it: two APIs on one Redis, a scripted CLI.
-import { once } from 'node:events'
 import { request as openRequest } from 'node:http'
 import t, { type Test } from 'tap'
 import { PostedAnswers } from '../../src/mcp/posted-answers.js'
@@ -7,6 +6,7 @@ import type { ToolService } from '../../src/mcp/service-access.js'
 import type { Approval } from '../../src/protocol/approvals.js'
 import { openRest, TOKENS, UNKNOWN } from '../routes/scene.js'
 import { ERAS, openHttpClient, type Era } from './http-client.js'
+import { once, repeat } from '../support/deadlines.js'
 
 const { service, call: rest, run, held, finished } = await openRest(t, { apis: 2 })
 
@@ -184,17 +184,21 @@ void t.test('who goes, cancels or loses the token ends the waiting and no execut
     const answer = await post(waiting(requestId, id, 'p'), more, { signal: leaving.signal })
     const reader = answer.body?.getReader()
     let first = ''
-    while (messagesOf(first).length === 0) first += new TextDecoder().decode((await reader?.read())?.value)
+    await repeat(async () => {
+      first += new TextDecoder().decode((await reader?.read())?.value)
+      return messagesOf(first)[0]
+    }, 'its stream begins')
     t.match(messagesOf(first), [{ method: 'notifications/progress' }])
     return {
       leave: () => leaving.abort(),
       async rest() {
         let text = ''
-        for (;;) {
+        return repeat(async () => {
           const chunk = await reader?.read()
           if (!chunk || chunk.done) return messagesOf(text)
           text += new TextDecoder().decode(chunk.value)
-        }
+          return undefined
+        }, 'its stream ends')
       },
     }
   }

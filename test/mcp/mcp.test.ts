@@ -1,16 +1,16 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { sha256 } from '../../src/platform/hash.js'
 import { TOOLS } from '../../src/protocol/tools.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
-import { livingOf, startCli, treeOf, tryKill, until } from '../support/processes.js'
+import { livingOf, startCli, treeOf, tryKill } from '../support/processes.js'
 import { scripted } from '../support/environment.js'
 import { makePng } from '../support/media.js'
 import { CLI } from '../support/paths.js'
 import { openMcpFolder, type McpSession } from './harness.js'
+import { once, repeat, until } from '../support/deadlines.js'
 
 t.jobs = 2
 
@@ -246,8 +246,11 @@ void t.test('the tools on a service that is started for them', async (t) => {
     const { id, resultLength, next } = first.structured
     t.match(next, /get_execution with executionId .* and resultOffset 24000 /)
     let whole: string = first.structured.outcome.result
-    while (whole.length < resultLength)
-      whole += (await call('get_execution', { executionId: id, resultOffset: whole.length })).structured.outcome.result
+    await until(async () => {
+      const part = await call('get_execution', { executionId: id, resultOffset: whole.length })
+      whole += part.structured.outcome.result
+      return whole.length >= resultLength
+    }, 'all of it has come')
     t.ok(whole.length > 40_000 && 'äbc '.repeat(20_000).startsWith(whole))
     t.equal(
       (await call('get_execution', { executionId: id, resultOffset: whole.length })).structured.outcome.result,
@@ -452,9 +455,10 @@ void t.test('the tools on a service that is started for them', async (t) => {
     t.ok(messages.includes('connection to the service lost; reconnecting'), messages.join('; '))
     const after = await mcp.serving()
     t.not(after?.instanceId, before?.instanceId)
-    let told: { isFinished: boolean }
-    do told = (await call('wait_for_execution', { executionId: structured.id, waitSeconds: 45 })).structured
-    while (!told.isFinished)
+    const told = await repeat(async () => {
+      const waited = await call('wait_for_execution', { executionId: structured.id, waitSeconds: 45 })
+      return waited.structured.isFinished === true ? waited.structured : undefined
+    }, 'its end is told')
     t.match(
       told,
       { status: 'failed', outcome: { code: 'WORKER_LOST' } },

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { createConnection, createServer, type Socket } from 'node:net'
 import t from 'tap'
 import { createEventLog } from '../../src/events/event-log.js'
@@ -9,6 +8,7 @@ import { waitLonger } from '../../src/platform/command-deadline.js'
 import { closeRedis, openRedis } from '../../src/platform/redis.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
 import { openTestRedis } from '../support/redis.js'
+import { once } from '../support/deadlines.js'
 
 const logger = createLogger('silent', 'test')
 

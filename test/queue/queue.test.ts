@@ -2,7 +2,6 @@
 // run waiting, and clocks that stand still with it.
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
-import { once } from 'node:events'
 import { existsSync, watch } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,9 +12,9 @@ import type { EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { submitHeld, type HeldRun } from '../support/held-run.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
-import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
+import { once, until } from '../support/deadlines.js'
 
 const service = await openTestService(t, {
   env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '1' },

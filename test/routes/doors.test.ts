@@ -1,7 +1,6 @@
 // Host × Origin × scope × owner, for every route and every method that there is: a new one is in this table by itself,
 // and fails it where it needs a word here.
 import { Agent, request, type IncomingMessage } from 'node:http'
-import { once } from 'node:events'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import type * as z from 'zod'
@@ -10,8 +9,8 @@ import { OPERATIONS, RPC_METHODS, type Operation } from '../../src/protocol/oper
 import { SCOPES } from '../../src/protocol/tokens.js'
 import { TOOLS } from '../../src/protocol/tools.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
-import { until } from '../support/processes.js'
 import { openRest, TOKENS, upgrade } from './scene.js'
+import { once, until } from '../support/deadlines.js'
 
 const { service, call, submit, finished } = await openRest(t)
 const base = service.url()

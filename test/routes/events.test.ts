@@ -7,8 +7,8 @@ import { closeRedis, openRedis } from '../../src/platform/redis.js'
 import { createLogger } from '../../src/platform/logger.js'
 import type { Event } from '../../src/protocol/events.js'
 import { untilInTime, withLongerClocks } from '../support/longer-clocks.js'
-import { until } from '../support/processes.js'
 import { TOKENS, openRest, readFrames, collectFrames, numbers, type Frame } from './scene.js'
+import { until } from '../support/deadlines.js'
 
 const { service, call, finished, run, held, openStream } = await openRest(t)
 

@@ -1,5 +1,4 @@
 // POST /execute: what is taken, what is refused and why, keys that make one of many, and waiting for the end.
-import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import t from 'tap'
@@ -7,6 +6,7 @@ import { WebSocket } from 'ws'
 import { isTerminal } from '../../src/protocol/execution.js'
 import { amidCollections } from '../support/garbage.js'
 import { TOKENS, UNKNOWN, openRest, rawRequest, numbers } from './scene.js'
+import { once, until as untilHolds } from '../support/deadlines.js'
 
 const { service, call, finished, run, held, until } = await openRest(t)
 
@@ -205,7 +205,7 @@ void t.test('a body that is too large is refused to clients that write all of it
     if (!socket.write(Buffer.alloc(1024 * 1024, 'x'))) await once(socket, 'drain')
   }
   socket.write(`${head(2)}{}`)
-  while (!answers.includes('either prompt')) await once(socket, 'data')
+  await untilHolds(() => answers.includes('either prompt'), 'both are answered')
   t.match(answers, /^HTTP\/1\.1 413 .*PAYLOAD_TOO_LARGE.*HTTP\/1\.1 400 /s, 'both are answered, on one connection')
 })
 

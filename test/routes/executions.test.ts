@@ -4,10 +4,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { closeRedis, openRedis } from '../../src/platform/redis.js'
-import { until } from '../support/processes.js'
 import { createLogger } from '../../src/platform/logger.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { UNKNOWN, openRest, numbers } from './scene.js'
+import { until } from '../support/deadlines.js'
 
 const { service, call, submit, finished, run, held } = await openRest(t)
 

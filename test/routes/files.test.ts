@@ -12,8 +12,8 @@ import type { Execution } from '../../src/protocol/execution.js'
 import type { WorkspaceFile, WorkspaceFiles } from '../../src/protocol/files.js'
 import { scripted } from '../support/environment.js'
 import { CLI, SCRIPTED_CLI } from '../support/paths.js'
-import { until } from '../support/processes.js'
 import { openTestService, type TestService } from '../support/service.js'
+import { until } from '../support/deadlines.js'
 
 const LIMIT = 1024 * 1024
 // The API's folders are not the workers': they share Redis and nothing else.

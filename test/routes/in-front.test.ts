@@ -1,5 +1,4 @@
 // What stands between a client and the service: caches, proxies that drop the upgrade, hosts that are not admitted.
-import { once } from 'node:events'
 import { createServer, request, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
@@ -8,6 +7,7 @@ import { openClient } from '../../src/client/open-client.js'
 import type { Event } from '../../src/protocol/events.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestService, type TestService } from '../support/service.js'
+import { once } from '../support/deadlines.js'
 
 const service = await openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI } })
 const RESULT = { line: { type: 'result', subtype: 'success', is_error: false, result: 'over' } }

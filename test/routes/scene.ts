@@ -1,5 +1,4 @@
 // One service with a scripted CLI for the REST half of the protocol; each answer is held against /openapi.json as well.
-import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
 import { WebSocket } from 'ws'
 import type { Event } from '../../src/protocol/events.js'
@@ -9,6 +8,7 @@ import { submitHeld, type HeldRun } from '../support/held-run.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestService, type TestService } from '../support/service.js'
 import { openWaiters } from '../support/waiters.js'
+import { once } from '../support/deadlines.js'
 
 export const TOKENS = {
   alice: 'alice-0123456789abcdef',

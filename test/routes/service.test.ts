@@ -1,14 +1,13 @@
 // Who may ask the service, by which words of HTTP, and what it says of itself.
 import { Validator } from '@seriousme/openapi-schema-validator'
-import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { openTestService } from '../support/service.js'
 import { untilInTime } from '../support/longer-clocks.js'
-import { until } from '../support/processes.js'
 import { TOKENS, UNKNOWN, openRest, rawRequest, upgrade } from './scene.js'
+import { once, until } from '../support/deadlines.js'
 
 const { service, bare, call, run, held } = await openRest(t)
 

@@ -1,11 +1,11 @@
 // Tickets: what a browser puts into an address, once, and what no log and no answer ever shows.
-import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { createTickets } from '../../src/tokens/tickets.js'
 import { startCli } from '../support/processes.js'
 import { openRest, rawRequest, type TOKENS, UNKNOWN, upgrade } from './scene.js'
+import { once } from '../support/deadlines.js'
 
 const { service, call, submit, finished, run } = await openRest(t)
 const base = service.url()

@@ -1,14 +1,12 @@
 // Tokens that the API makes: what they may do, for how long, and that their end is the end of all that they have open.
-import { once } from 'node:events'
-import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import type { Token } from '../../src/protocol/tokens.js'
-import { until } from '../support/processes.js'
 import { submitHeld } from '../support/held-run.js'
 import { openWaiters } from '../support/waiters.js'
 import { openRest, readFrames, TOKENS, UNKNOWN, upgrade } from './scene.js'
+import { eventually, once, repeat, until } from '../support/deadlines.js'
 
 const { service, call, submit, finished } = await openRest(t, { apis: 2 })
 const redis = new Redis(service.redis.url)
@@ -36,17 +34,17 @@ const by = ({ secret }: { secret: string }, options: Options = {}): Options => (
 /** A socket, opened; its end as a code. */
 async function connect({ secret }: { secret: string }, api = 0) {
   const socket = new WebSocket(`${service.url(api).replace('http', 'ws')}/ws`, ['cc-executor', `bearer.${secret}`])
-  const closed = once(socket, 'close').then(([code, reason]) => ({ code: Number(code), reason: String(reason) }))
+  const closed = eventually(socket, 'close').then(([code, reason]) => ({ code: Number(code), reason: String(reason) }))
   await once(socket, 'open')
   let id = 0
   const ask = async (method: string, params: Record<string, unknown> = {}) => {
     id += 1
     socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }))
-    for (;;) {
+    return repeat(async () => {
       const [data] = await once(socket, 'message')
       const answer = JSON.parse(String(data))
-      if (answer.id === id) return answer
-    }
+      return answer.id === id ? answer : undefined
+    }, `${method} is answered`)
   }
   return { socket, closed, ask }
 }
@@ -60,11 +58,10 @@ const idOf = ({ id }: { id: string }): string => id
 
 /** As many API processes wait for what becomes of it. */
 async function untilFollowed(id: string, count: number): Promise<void> {
-  for (;;) {
+  await until(async () => {
     const [, subscribers] = await redis.pubsub('NUMSUB', `{cc}:channel:${id}`)
-    if (Number(subscribers) >= count) return
-    await delay(20)
-  }
+    return Number(subscribers) >= count
+  }, 'all follow it')
 }
 
 void t.test('a token is made, shown without its secret, used in every process, changed and revoked', async (t) => {

@@ -1,6 +1,5 @@
 // A WebSocket server over real services and a real Redis. Runs are played by writing what a worker writes; no worker is
 // needed.
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -22,6 +21,7 @@ import type { RpcResponse } from '../../src/protocol/rpc.js'
 import { buildOpenRpcDocument } from '../../src/rpc/open-rpc-document.js'
 import { openRpcConnection } from '../../src/rpc/rpc-connection.js'
 import { openTestRedis } from '../support/redis.js'
+import { eventually, once, repeat } from '../support/deadlines.js'
 
 export const CALLER: Caller = { id: 'tester', name: 'tester', scopes: new Set(['execute', 'read']) }
 
@@ -87,19 +87,21 @@ async function connect(t: Test, url: string) {
     wake?.()
   })
   socket.on('error', () => undefined)
-  const closed = once(socket, 'close').then(([code]) => Number(code))
+  const closed = eventually(socket, 'close').then(([code]) => Number(code))
   await once(socket, 'open')
   t.teardown(() => socket.terminate())
   let ids = 0
 
-  async function next(): Promise<Message> {
-    for (;;) {
-      const message = inbox.shift()
+  /** The first that `take` finds in the inbox, now or later. */
+  const nextOf = (take: () => Message | undefined, what: string): Promise<Message> =>
+    repeat(async () => {
+      const message = take()
       if (message) return message
       await Promise.race([new Promise<void>((resolve) => (wake = resolve)), closed])
       if (inbox.length === 0 && socket.readyState === WebSocket.CLOSED) throw new Error('closed')
-    }
-  }
+      return undefined
+    }, what)
+  const next = (): Promise<Message> => nextOf(() => inbox.shift(), 'a message comes')
 
   return {
     socket,
@@ -108,28 +110,26 @@ async function connect(t: Test, url: string) {
     next,
     send: (message: unknown) => socket.send(typeof message === 'string' ? message : JSON.stringify(message)),
     /** The first message that fits; those before it are dropped. */
-    async until(fits: (message: Message) => boolean): Promise<Message> {
-      for (;;) {
+    until: (fits: (message: Message) => boolean): Promise<Message> =>
+      repeat(async () => {
         const message = await next()
-        if (fits(message)) return message
-      }
-    },
+        return fits(message) ? message : undefined
+      }, 'a message fits'),
     async take(count: number): Promise<Message[]> {
       const taken: Message[] = []
-      while (taken.length < count) taken.push(await next())
+      for (let left = count; left > 0; left -= 1) taken.push(await next())
       return taken
     },
     /** Sends a request and gives its answer; notifications that come before it stay in the inbox. */
     async call(method: string, params?: unknown): Promise<Message> {
       const id = `call-${(ids += 1)}`
       socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, ...(params !== undefined && { params }) }))
-      for (;;) {
-        const index = inbox.findIndex((message) => message.id === id)
-        const [message] = index < 0 ? [] : inbox.splice(index, 1)
-        if (message) return message
-        await Promise.race([new Promise<void>((resolve) => (wake = resolve)), closed])
-        if (socket.readyState === WebSocket.CLOSED) throw new Error('closed')
-      }
+      const isAnswer = (message: Message): boolean => message.id === id
+      return nextOf(() => {
+        const index = inbox.findIndex(isAnswer)
+        if (index < 0 && socket.readyState === WebSocket.CLOSED) throw new Error('closed')
+        return index < 0 ? undefined : inbox.splice(index, 1)[0]
+      }, `${method} is answered`)
     },
   }
 }

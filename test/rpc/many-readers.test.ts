@@ -1,9 +1,9 @@
 // Sixty readers of one long log that read nothing: they wait, and nobody else does.
-import { once } from 'node:events'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestService } from '../support/service.js'
+import { once } from '../support/deadlines.js'
 
 const READERS = 60
 const MIB = 1024 * 1024

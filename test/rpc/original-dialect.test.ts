@@ -2,7 +2,6 @@
 import t, { type Test } from 'tap'
 import type { Caller } from '../../src/protocol/caller.js'
 import { openOriginalConnection } from '../../src/rpc/original/original-dialect.js'
-import { until } from '../support/processes.js'
 import { toChunks } from '../../src/rpc/original/original-output.js'
 import type { Outcome } from '../../src/protocol/execution.js'
 import {
@@ -16,6 +15,7 @@ import {
   type Harness,
   type Message,
 } from './harness.js'
+import { repeat, until } from '../support/deadlines.js'
 
 const UNKNOWN = '00000000-0000-7000-8000-000000000000'
 const open = (t: Test, caller: Caller = CALLER): Promise<Harness> =>
@@ -52,10 +52,10 @@ async function findExecution(harness: Harness): Promise<string> {
 /** Everything up to `process.completed`. */
 async function readToEnd(client: Client): Promise<Message[]> {
   const messages: Message[] = []
-  for (;;) {
+  return repeat(async () => {
     messages.push(await client.next())
-    if (messages.at(-1)?.method === 'process.completed') return messages
-  }
+    return messages.at(-1)?.method === 'process.completed' ? messages : undefined
+  }, 'the process is completed')
 }
 
 const outputOf = (messages: Message[], type = 'stdout'): string =>

@@ -1,9 +1,8 @@
 // JSON-RPC 2.0 over /ws: the specification's own examples, errors, scopes, and the operations.
-import { once } from 'node:events'
 import t from 'tap'
 import { startHeartbeat } from '../../src/rpc/heartbeat.js'
-import { until } from '../support/processes.js'
 import { delta, HEALTH, isClosed, openRpc, request, statusOf, type Message } from './harness.js'
+import { once, until } from '../support/deadlines.js'
 
 const UNKNOWN = '00000000-0000-7000-8000-000000000000'
 
@@ -212,7 +211,7 @@ void t.test('whoever answers no ping is cut off, but not while it is behind', as
     intervalMs: 20,
     limitMs: 6_000,
   })
-  while (pings < 20) await once(client.socket, 'ping')
+  await until(() => pings >= 20, 'it is pinged')
   t.equal(serverSide.readyState, serverSide.OPEN, 'pongs keep it alive, without a word of the application')
   isBehind = true
   client.socket.pause()

@@ -1,24 +1,24 @@
 // Subscriptions on /ws: order, resuming, limits, slow readers.
-import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import type { WebSocket } from 'ws'
 import { NO_USAGE } from '../../src/protocol/execution.js'
 import { createFrameWriter, type FrameWriter } from '../../src/rpc/frame-writer.js'
 import { shortenEvent } from '../../src/rpc/shorten-event.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
-import { until } from '../support/processes.js'
 import { delta, isClosed, openHarness, openRpc, request, seqOf, type Client, type Message } from './harness.js'
+import { once, repeat, turns, until } from '../support/deadlines.js'
 
 const UNKNOWN = '00000000-0000-7000-8000-000000000000'
 
 /** Everything that comes up to the end of the subscription: its seqs and why it ended. */
 async function readSeqs(client: Client): Promise<{ seqs: number[]; reason: unknown }> {
   const seqs: number[] = []
-  for (;;) {
+  return repeat(async () => {
     const message = await client.next()
     if (isClosed(message)) return { seqs, reason: message.params?.['reason'] }
     if (message.method === 'execution.event') seqs.push(seqOf(message))
-  }
+    return undefined
+  }, 'the subscription is closed')
 }
 
 void t.test('whoever is cut off at any seq and resumes by after sees every event once', async (t) => {
@@ -255,15 +255,18 @@ void t.test('pongs that fill a socket hold up nothing beyond their own time', { 
     [32_000, 1],
     [1_000, 259_000],
   ] as const) {
-    while (socket.bufferedAmount < enough) {
+    await repeat(async () => {
+      if (socket.bufferedAmount >= enough) return true
       await writer.write([JSON.stringify({ method: 'x'.repeat(size) })])
       await new Promise((resolve) => setImmediate(resolve))
-    }
+      return undefined
+    }, 'the socket is almost full')
   }
-  while (socket.bufferedAmount < 262_144) {
+  await turns(() => {
+    if (socket.bufferedAmount >= 262_144) return true
     client.socket.ping('p'.repeat(125))
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+    return false
+  }, 'the socket is full')
   const written = writer.write(['{"method":"last"}'])
   client.socket.resume()
   await written
@@ -309,14 +312,13 @@ void t.test('a large event is shortened within the limit and says by how much', 
   })
   const own = await harness.start(String(result?.['id']))
   await own.write(delta('\u{1F600}'.repeat(50_000)))
-  for (;;) {
+  await repeat(async () => {
     const { params: sent } = await other.next()
     const event = sent?.['event'] as { type: string; truncatedBytes?: number }
     t.ok(Buffer.byteLength(JSON.stringify(event)) <= 1_000, `${event.type} of an execution of its own`)
-    if (event.type !== 'text.delta') continue
-    t.type(event.truncatedBytes, 'number')
-    break
-  }
+    if (event.type !== 'text.delta') return undefined
+    return t.type(event.truncatedBytes, 'number')
+  }, 'its text comes')
   const wide = Buffer.from(
     JSON.stringify({
       seq: 1,

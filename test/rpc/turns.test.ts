@@ -3,26 +3,27 @@ import t from 'tap'
 import { findCrowded } from '../../src/protocol/crowded.js'
 import { CallTurns } from '../../src/rpc/call-turns.js'
 import { openRpc, request } from './harness.js'
+import { turns } from '../support/deadlines.js'
 
 const FLOOD = 400
 /** What is answered while another one's call is read and carried out: some times the eight in work; else the flood. */
 const BETWEEN = 100
 
 void t.test('connections take turns, one call each', async (t) => {
-  const turns = new CallTurns()
+  const calls = new CallTurns()
   const order: string[] = []
   const start = (name: string, count: number) => () => {
     order.push(name)
     count -= 1
     return count > 0
   }
-  turns.ask(start('a', 4))
+  calls.ask(start('a', 4))
   const leaver = start('never', 1)
-  turns.ask(leaver)
-  turns.ask(start('b', 2))
-  turns.withdraw(leaver)
+  calls.ask(leaver)
+  calls.ask(start('b', 2))
+  calls.withdraw(leaver)
   t.same(order, [], 'what else there is to do comes first')
-  while (order.length < 6) await new Promise((resolve) => void setImmediate(resolve))
+  await turns(() => order.length >= 6, 'each has had its turns')
   t.same(order, ['a', 'b', 'a', 'b', 'a', 'a'])
 })
 

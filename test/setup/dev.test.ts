@@ -1,12 +1,12 @@
 // `npm run dev`: in a checkout of its own, since it compiles into `dist`.
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
 import { ROOT } from '../support/paths.js'
-import { describe, listMentioning, makeFolder, until } from '../support/processes.js'
+import { describe, listMentioning, makeFolder } from '../support/processes.js'
+import { eventually, until } from '../support/deadlines.js'
 
 const TEST_ALL = process.env.CC_EXECUTOR_TEST_ALL === '1'
 const COPIED = ['src', 'plugins', 'routes', 'workers', 'openapi', 'test/bench', 'test/support', 'dist']
@@ -38,7 +38,7 @@ void t.test(
     for (const stream of [dev.stdout, dev.stderr])
       createInterface({ input: stream }).on('line', (line) => lines.push(line))
     t.teardown(() => dev.kill('SIGTERM'))
-    const ended = once(dev, 'exit')
+    const ended = eventually(dev, 'exit')
     const seen = (condition: () => boolean, what: string): Promise<unknown> =>
       Promise.race([
         until(condition, what, DEADLINE_MS),

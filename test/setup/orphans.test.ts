@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { describe, listMentioning, makeFolder, tryKill, until } from '../support/processes.js'
+import { describe, listMentioning, makeFolder, tryKill } from '../support/processes.js'
 import { ROOT } from '../support/paths.js'
+import { until } from '../support/deadlines.js'
 
 void t.test('what a test has started ends with tap', async (t) => {
   const folder = await makeFolder(t)

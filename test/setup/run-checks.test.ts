@@ -152,6 +152,15 @@ void t.test(
       stdout: /^ok test\/a\.test\.ts .*\n[^]*test\/deep\/b\.test\.ts did not come to its end/m,
     })
 
+    // Its process has died, and what it had started keeps tap waiting.
+    const begun = `echo '{"begins":"dist/test/deep/b.test.js","pid":4194304}' >> "$CC_EXECUTOR_TEST_COSTS"`
+    put('tap', `${ended('test/a')}; ${begun}; exec ${process.execPath} -e 'setTimeout(() => 0, 600_000)'`)
+    t.match(await checks(), {
+      code: 1,
+      last: '5 passed, 1 failed',
+      stdout: /test\/deep\/b\.test\.ts did not come to its end: process 4194304 died in it\n/,
+    })
+
     put(
       'tap',
       `${ended('test/a', 'test/deep/b')}; ` +

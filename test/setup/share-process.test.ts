@@ -9,6 +9,30 @@ import { ROOT } from '../support/paths.js'
 const tap = join(ROOT, 'dist/packages/node_modules/tap/index.js')
 const skip = existsSync(tap) ? false : 'without the bundle of npm test'
 
+const share = (folder: string, more: NodeJS.ProcessEnv = {}): Promise<{ code: number; stdout: string }> =>
+  promisify(execFile)(
+    process.execPath,
+    [`--import=${join(ROOT, 'test/support/bare-children.mjs')}`, join(ROOT, 'dist/test/support/share-process.js')],
+    {
+      cwd: folder,
+      env: {
+        PATH: process.env['PATH'],
+        HOME: 'home',
+        CC_EXECUTOR_TEST_QUEUE: join(folder, 'queue'),
+        CC_EXECUTOR_TEST_COSTS: join(folder, 'costs'),
+        ...more,
+      },
+    },
+  ).then(
+    ({ stdout }) => ({ code: 0, stdout }),
+    ({ code, stdout }: { code: number; stdout: string }) => ({ code, stdout }),
+  )
+const readCosts = (folder: string): unknown[] =>
+  readFileSync(join(folder, 'costs'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line): unknown => JSON.parse(line))
+
 void t.test('files that share a process', { skip }, async (t) => {
   const imported = `import t from ${JSON.stringify(tap)}\n`
   const folder = t.testdir({
@@ -27,22 +51,7 @@ void t.test('files that share a process', { skip }, async (t) => {
       t.equal(process.env.HOME, 'home', 'a changed one is as before')
       t.fail('and where it is: ' + process.cwd())`,
   })
-  const { code, stdout } = await promisify(execFile)(
-    process.execPath,
-    [`--import=${join(ROOT, 'test/support/bare-children.mjs')}`, join(ROOT, 'dist/test/support/share-process.js')],
-    {
-      cwd: folder,
-      env: {
-        PATH: process.env['PATH'],
-        HOME: 'home',
-        CC_EXECUTOR_TEST_QUEUE: join(folder, 'queue'),
-        CC_EXECUTOR_TEST_COSTS: join(folder, 'costs'),
-      },
-    },
-  ).then(
-    ({ stdout }) => ({ code: 0, stdout }),
-    ({ code, stdout }: { code: number; stdout: string }) => ({ code, stdout }),
-  )
+  const { code, stdout } = await share(folder)
   t.equal(code, 1, 'a failure of a file is one of the process')
   const said = stdout.split('\n').filter((line) => /^ *(ok|not ok|# first)/.test(line))
   t.match(
@@ -61,13 +70,34 @@ void t.test('files that share a process', { skip }, async (t) => {
     ],
     stdout,
   )
-  const costs = readFileSync(join(folder, 'costs'), 'utf8').trimEnd().split('\n')
-  t.match(
-    costs.map((line): unknown => JSON.parse(line)),
-    [
-      { file: join(folder, 'first.mjs'), ok: true, assertions: { total: 3, pass: 3 }, seconds: Number },
-      { file: join(folder, 'second.mjs'), ok: false, assertions: { total: 3, pass: 2, fail: 1 } },
-      { file: join(ROOT, 'dist/test/support/share-process.js') },
-    ],
-  )
+  const [first, second] = ['first.mjs', 'second.mjs'].map((file) => join(folder, file))
+  t.match(readCosts(folder), [
+    { begins: first, pid: Number },
+    { file: first, ok: true, assertions: { total: 3, pass: 3 }, seconds: Number },
+    { begins: second },
+    { file: second, ok: false, assertions: { total: 3, pass: 2, fail: 1 } },
+    { file: join(ROOT, 'dist/test/support/share-process.js') },
+  ])
+})
+
+void t.test('a file that hangs is ended with its process, and the test that hung is named', { skip }, async (t) => {
+  const imported = `import t from ${JSON.stringify(tap)}\n`
+  const folder = t.testdir({
+    queue: { 'files.json': JSON.stringify(['hanging.mjs', 'next.mjs']) },
+    'hanging.mjs': `${imported}
+      setInterval(() => undefined, 1_000)
+      t.test('is done', async (t) => t.pass())
+      t.test('waits', (t) => t.test('for ever', () => new Promise(() => undefined)))`,
+    'next.mjs': `${imported}t.fail('another process takes it')`,
+  })
+  // Less than the time that a file has for its end.
+  const { code, stdout } = await share(folder, { CC_EXECUTOR_TEST_ENDS_AT: String(Date.now() + 33_000) })
+  t.equal(code, 1, stdout)
+  const file = join(folder, 'hanging.mjs')
+  t.match(readCosts(folder), [
+    { begins: file },
+    { hangs: file, tests: [/hanging\.mjs > waits > for ever$/] },
+    { file, ok: false },
+    {},
+  ])
 })

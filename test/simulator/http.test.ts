@@ -1,9 +1,9 @@
 // The API without the CLI: what it says to any client, and what becomes of the sockets.
-import { once } from 'node:events'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
 import { findScript, type Script } from '../../src/simulator/script.js'
+import { once, turns } from '../support/deadlines.js'
 
 const TOOLS = [{ name: 'Bash', input_schema: { type: 'object' } }]
 
@@ -205,7 +205,7 @@ void t.test('a reader that stops or goes away, and a close in the midst, leave n
   const hanging = await post(simulator, { ...toBody(simulate([{ text: 'a' }, { hangMs: 600_000 }])), stream: true })
   const silent = post(simulator, toBody(simulate([{ delayMs: 600_000 }, { text: 'a' }])))
   const ends = Promise.all([t.rejects(hanging.text()), t.rejects(silent)])
-  while (simulator.requests.length < 4) await new Promise((resolve) => setImmediate(resolve))
+  await turns(() => simulator.requests.length >= 4, 'all have come')
   await Promise.all([simulator.close(), simulator.close(), ends])
   socket.destroy()
 })

@@ -1,7 +1,6 @@
 // The real CLI, run by the simulator alone: no account, no network. http.test.ts has what needs no CLI.
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { constants } from 'node:fs'
 import { access, mkdir, readdir, readFile, realpath, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
@@ -10,7 +9,7 @@ import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
 import { readProcess } from '../../src/supervision/process-tree.js'
-import { until } from '../support/processes.js'
+import { eventually, repeat, until } from '../support/deadlines.js'
 
 const claude = await findClaude()
 t.jobs = 2
@@ -254,20 +253,19 @@ async function startClaude(
       },
     },
   )
-  const exit = once(child, 'exit')
+  const exit = eventually(child, 'exit')
   t.teardown(async () => {
     child.kill('SIGKILL')
     await exit
   })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  async function nextResult(): Promise<Result> {
-    for (;;) {
+  const nextResult = (): Promise<Result> =>
+    repeat(async () => {
       const line = await lines.next()
       if (line.done === true) throw new Error('claude ended without a result')
       const message: Result = JSON.parse(line.value)
-      if (message.type === 'result') return message
-    }
-  }
+      return message.type === 'result' ? message : undefined
+    }, 'claude gives a result')
   return {
     simulator,
     place,

@@ -1,11 +1,10 @@
 // The images that npm run test:images has built, started by the compose files.
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { until } from '../support/processes.js'
 import { podman, up, type Project } from './compose.js'
+import { once, until } from '../support/deadlines.js'
 
 const images = process.env['CC_EXECUTOR_TEST_IMAGES']
 export const skip = images === undefined ? 'only in npm run test:images, which builds them' : false

@@ -1,12 +1,12 @@
 // `npm start -- --simulate` in the built checkout, as the README says it: walked by the documents that it serves.
 import { connect } from 'node:net'
-import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { noBrowser, openBrowser } from '../support/browser.js'
 import { ROOT } from '../support/paths.js'
 import { ask } from './scene.js'
 import { startWhole, TOKENS, type Started } from './started-service.js'
 import { walk } from './walk.js'
+import { once } from '../support/deadlines.js'
 
 const LONG_ID = 'a'.repeat(101)
 /** Of a path: the status with a token and without. */

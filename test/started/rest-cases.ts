@@ -6,6 +6,7 @@ import type { ErrorCode } from '../../src/protocol/errors.js'
 import { SCHEDULE_OPERATIONS } from './schedule-cases.js'
 import { DELIVERIES_LIMIT, TOKENS_LIMIT } from './started-service.js'
 import { ask, ENDLESS, NOBODY, OWNED, type Asked, type Scene } from './scene.js'
+import { until } from '../support/deadlines.js'
 
 const HEARD_MS = 60_000
 
@@ -148,7 +149,7 @@ const sending: RestOperation = {
     RATE_LIMITED: {
       async make(scene) {
         const parts = { path: messages(await scene.waits()), ...say }
-        while ((await ask(scene.url, { method: 'POST', ...parts })).status === 202);
+        await until(async () => (await ask(scene.url, { method: 'POST', ...parts })).status !== 202, 'no more is taken')
         return parts
       },
     },
@@ -442,7 +443,7 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
       RATE_LIMITED: {
         phase: 'full',
         async make(scene) {
-          while ((await makeHook(scene)) !== undefined);
+          await until(async () => (await makeHook(scene)) === undefined, 'no more is taken')
           return { path: '/webhooks', body: HOOK }
         },
       },

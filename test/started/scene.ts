@@ -8,6 +8,7 @@ import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { openWaiters } from '../support/waiters.js'
 import { FILES_LIMIT_BYTES, RETENTION_COUNT, TOKENS, type TokenName } from './started-service.js'
+import { repeat } from '../support/deadlines.js'
 
 export interface Asked {
   readonly method: string
@@ -173,15 +174,13 @@ export async function setScene(url: string, folder: string, admission?: () => Pr
     key: randomUUID(),
     /** Until the queue takes no more. */
     async fillQueue(): Promise<void> {
-      for (;;) {
-        const { status, body } = await ask(url, {
-          method: 'POST',
-          path: '/execute',
-          body: { prompt: 'fills', workspace },
-        })
-        if (status === 429) return
-        filling.push(body.id)
-      }
+      await repeat(async () => {
+        const body = { prompt: 'fills', workspace }
+        const answer = await ask(url, { method: 'POST', path: '/execute', body })
+        if (answer.status === 429) return true
+        filling.push(answer.body.id)
+        return undefined
+      }, 'the queue is full')
     },
     untilForgotten: (): Promise<void> => (pushing ??= pushOut()),
   }

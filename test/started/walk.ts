@@ -1,5 +1,4 @@
 // Walks every answer that the documents of a started service name, and holds each against its schema, as it is served.
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Ajv } from 'ajv'
@@ -13,6 +12,7 @@ import { COMMON_CASES, REST_OPERATIONS, type Phase, type RestCase } from './rest
 import { BROKEN_FRAMES, COMMON_RPC_CASES, NOT_PRODUCED, RPC_METHODS, type RpcCase } from './rpc-cases.js'
 import { ask, setScene, type Scene } from './scene.js'
 import { TOKENS, type Started, type TokenName } from './started-service.js'
+import { once, repeat } from '../support/deadlines.js'
 
 /** At once, so that two cores are busy and no limit of the scene is met. */
 const AT_ONCE = 4
@@ -147,9 +147,11 @@ async function talk(
     for (const [index, text] of texts.entries()) {
       socket.send(text)
       const isAnswered = (): boolean => messages.filter((message) => message.method === undefined).length > index
-      while (!isAnswered() || (index === texts.length - 1 && !isOver(messages))) {
-        await once(socket, 'message', { signal: abort })
-      }
+      const isDone = (): boolean => isAnswered() && (index < texts.length - 1 || isOver(messages))
+      await repeat(
+        async () => isDone() || once(socket, 'message', { signal: abort }).then(() => undefined),
+        'every request is answered',
+      )
     }
     return messages
   } finally {

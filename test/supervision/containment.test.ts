@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +11,7 @@ import { findProgram } from '../../src/supervision/find-program.js'
 import { descendantsOf, isAlive, listProcesses, MARKER_NAME, readProcess } from '../../src/supervision/process-tree.js'
 import { sweepDeadAttempts } from '../../src/supervision/sweep-dead-attempts.js'
 import { WARDEN } from '../../src/supervision/warden.js'
+import { once } from '../support/deadlines.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'cc-containment-'))
 const ordinaryPath = process.env['PATH'] ?? ''

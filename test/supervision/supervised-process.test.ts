@@ -32,7 +32,7 @@ import { startSupervised } from '../../src/supervision/supervised-process.js'
 import type { SuperviseOptions, SupervisedProcess } from '../../src/supervision/supervised-process.js'
 import { classifyStatus } from '../../src/supervision/warden-channel.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
-import { until } from '../support/processes.js'
+import { until } from '../support/deadlines.js'
 
 const PATH = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin'
 // Of the tests' own PATH: what the system lacks stands in the cache, as set-up leaves it.

@@ -31,7 +31,9 @@ if (costs !== undefined) {
   // Of share-process.ts. What comes before its first file and after its last is nobody's.
   process.on('cc-executor.file-begins', (file) => {
     begun = { file: resolve(file), from: Date.now(), seconds: cpuSeconds() }
+    write({ begins: begun.file, pid: process.pid })
   })
+  process.on('cc-executor.file-hangs', (tests) => write({ hangs: begun.file, tests }))
   process.on('cc-executor.file-ends', (result) => {
     writeCost(result)
     begun = { file: process.argv[1], from: Date.now(), seconds: cpuSeconds() }
@@ -41,8 +43,11 @@ if (costs !== undefined) {
 /** From when to when: the lines of all files together show what ran beside what, and what ran alone at the end. */
 function writeCost(result = {}) {
   const { file, from } = begun
-  const seconds = cpuSeconds() - begun.seconds
-  appendFileSync(costs, `${JSON.stringify({ file, seconds, from, to: Date.now(), ...result })}\n`)
+  write({ file, seconds: cpuSeconds() - begun.seconds, from, to: Date.now(), ...result })
+}
+
+function write(line) {
+  appendFileSync(costs, `${JSON.stringify(line)}\n`)
 }
 
 /** Of this process and of every child that it has seen end, with that one's children. */

@@ -1,17 +1,17 @@
 // APIs and workers, each a process of its own, on one Redis, and readers by every transport.
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
-import { sleep } from '../../src/platform/abort-signals.js'
+import { sleep, within } from '../../src/platform/abort-signals.js'
 import { openRedisServer, splitPath } from '../../src/platform/redis-server.js'
 import type { Event } from '../../src/protocol/events.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
-import { makeFolder, startCli, until, type CliProcess, type Teardown } from './processes.js'
+import { makeFolder, startCli, type CliProcess, type Teardown } from './processes.js'
 import { testEnvironment } from './environment.js'
+import { DEADLINE_MS, once, repeat, until } from './deadlines.js'
 
 export type Transport = 'websocket' | 'sse' | 'rest'
 /** Where an API is. */
@@ -111,12 +111,12 @@ export async function openCluster(
   /** The whole log, as it is now. */
   async function readLog(server: Place, id: string): Promise<Event[]> {
     const log: Event[] = []
-    for (;;) {
+    return repeat(async () => {
       const page = `/executions/${id}/events?limit=1000&after=${log.at(-1)?.seq ?? 0}`
       const { body } = await insist(() => call(server, 'GET', page))
       log.push(...body.events)
-      if (!body.hasMore) return log
-    }
+      return body.hasMore ? undefined : log
+    }, `the log of ${id} is read`)
   }
 
   /** Events after a cursor by one of the transports, until the connection ends, by whoever. */
@@ -127,7 +127,7 @@ export async function openCluster(
     transport: Transport,
   ): AsyncGenerator<Event, void, undefined> {
     if (transport === 'rest') {
-      for (;;) {
+      for (let isWhole = false; !isWhole;) {
         const { status, body } = await call(
           server,
           'GET',
@@ -136,8 +136,9 @@ export async function openCluster(
         if (status !== 200) throw new Error(`no events: ${status} ${body.code}`)
         for (const event of body.events) yield event
         after = body.nextAfter
-        if (body.finished && !body.hasMore) return
+        isWhole = body.finished && !body.hasMore
       }
+      return
     }
     if (transport === 'sse') {
       const abort = new AbortController()
@@ -172,11 +173,10 @@ export async function openCluster(
       socket.send(
         JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'execution.subscribe', params: { executionId: id, after } }),
       )
-      for (;;) {
+      for (; !isOver || inbox.length > 0;) {
         const event = inbox.shift()
         if (event) yield event
-        else if (isOver) return
-        else await new Promise<void>((resolve) => (wake = resolve))
+        else await within(DEADLINE_MS, `the next event of ${id}`, new Promise<void>((resolve) => (wake = resolve)))
       }
     } finally {
       socket.terminate()

@@ -1,8 +1,7 @@
 // A collector: keeps the spans that are sent to it by OTLP over HTTP in JSON, and answers as it is told.
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { sleep } from '../../src/platform/abort-signals.js'
+import { once, until } from './deadlines.js'
 
 export interface ReceivedSpan {
   readonly service: string
@@ -96,16 +95,17 @@ export async function openOtlpReceiver(t: { teardown(fn: () => Promise<void>): v
     headers,
     answer: (next) => void (how = next),
     async until(traceId, counts) {
-      for (let tries = 0; ; tries += 1) {
-        const found = spans.filter((span) => span.traceId === traceId)
-        const isWhole = Object.entries(counts).every(
+      let found: ReceivedSpan[] = []
+      const isWhole = (): boolean => {
+        found = spans.filter((span) => span.traceId === traceId)
+        return Object.entries(counts).every(
           ([name, count]) => found.filter((span) => span.name === name).length >= count,
         )
-        if (isWhole) return found
-        if (tries === 1_200)
-          throw new Error(`waited for ${JSON.stringify(counts)}: ${found.map(({ name }) => name).join(', ')}`)
-        await sleep(50)
       }
+      await until(isWhole, JSON.stringify(counts), 60_000).catch((error: unknown) => {
+        throw new Error(`${String(error)}: ${found.map(({ name }) => name).join(', ')}`)
+      })
+      return found
     },
   }
 }

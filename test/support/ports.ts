@@ -1,7 +1,7 @@
 // Ports that stay as a test has left them, however many others are opened on the machine meanwhile.
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { once, repeat } from './deadlines.js'
 
 /** Where the system's own choice begins: of ports that are asked for as 0, and of the near ends of connections. */
 function firstOfChance(): number {
@@ -28,8 +28,8 @@ const isFree = async (port: number): Promise<boolean> => {
 export async function findLastingPort(): Promise<number> {
   const least = 10_000
   const count = Math.max(1_000, firstOfChance() - least)
-  for (;;) {
+  return repeat(async () => {
     const port = least + Math.floor(Math.random() * count)
-    if (await isFree(port)) return port
-  }
+    return (await isFree(port)) ? port : undefined
+  }, 'a port is free')
 }

@@ -1,11 +1,10 @@
 // Processes of the service as a user starts them: `node dist/src/main/cli.js …`, watched from outside.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { sleep } from '../../src/platform/abort-signals.js'
+import { within } from '../../src/platform/abort-signals.js'
 import {
   descendantsOf,
   isAlive,
@@ -16,11 +15,9 @@ import {
 } from '../../src/supervision/process-tree.js'
 import { CLI } from './paths.js'
 import { withParent } from './with-parent.js'
+import { DEADLINE_MS, eventually, once, until } from './deadlines.js'
 
 export type Teardown = { teardown(fn: () => Promise<void>): void }
-
-/** Generous: the machine may be busy with something else. It ends a test that would hang, and asserts nothing. */
-const DEADLINE_MS = 300_000
 
 export interface Ended {
   readonly code: number | null
@@ -90,12 +87,12 @@ export function spawnWatched(
     })
   }
   // exit, not close: the pipes may be held by a process that outlives this one, which is what the tests look for.
-  const ended = once(child, 'exit').then(([code, signal]): Ended => ({
+  const ended = eventually(child, 'exit').then(([code, signal]): Ended => ({
     code,
     signal,
     afterMs: performance.now() - startedAt,
   }))
-  const drained = once(child, 'close')
+  const drained = eventually(child, 'close')
   t.teardown(async () => {
     await endWithDescendants(child)
     child.stdout.destroy()
@@ -105,8 +102,12 @@ export function spawnWatched(
     pid,
     stdout: () => texts.stdout,
     stderr: () => texts.stderr,
-    ended,
-    drained,
+    get ended() {
+      return within(DEADLINE_MS, `the end of ${what}`, ended)
+    },
+    get drained() {
+      return within(DEADLINE_MS, `the output of ${what}`, drained)
+    },
     async said(pattern) {
       let found = pattern.exec(texts.stdout + texts.stderr)
       let isOver = false
@@ -135,6 +136,7 @@ async function endWithDescendants(child: ChildProcess): Promise<void> {
 }
 
 export function tryKill(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
+  if (pid === 0) throw new Error('there is no such process; 0 is the group of this one, tap included')
   try {
     process.kill(pid, signal)
   } catch {
@@ -175,18 +177,3 @@ export const describe = (entries: readonly ProcessEntry[]): string[] => [
 ]
 
 export const livingOf = (entries: readonly ProcessEntry[]): ProcessEntry[] => entries.filter(isAlive)
-
-/** Looks again and again, up to a deadline that only a failure reaches. */
-export async function until(
-  holds: () => boolean | Promise<boolean>,
-  what: string,
-  deadlineMs = DEADLINE_MS,
-): Promise<void> {
-  const begun = performance.now()
-  while (!(await holds())) {
-    const waitedMs = performance.now() - begun
-    if (waitedMs > deadlineMs) throw new Error(`not within ${deadlineMs} ms: ${what}`)
-    // Less often the longer it takes: looking costs what others wait for.
-    await sleep(Math.min(100, Math.max(25, waitedMs / 20)))
-  }
-}

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { testEnvironment } from './environment.js'
 import { ROOT } from './paths.js'
+import { eventually } from './deadlines.js'
 
 /** A service with the scripted model and an empty home, as `npm start -- --simulate` starts it, and what it printed. */
 export async function openReadmeService(t: { teardown(release: () => Promise<void>): void }) {
@@ -24,7 +24,7 @@ export async function openReadmeService(t: { teardown(release: () => Promise<voi
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const exited = once(service, 'exit')
+  const exited = eventually(service, 'exit')
   t.teardown(async () => {
     service.kill('SIGTERM')
     await exited

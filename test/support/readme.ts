@@ -1,9 +1,9 @@
 // README.md as a reader types it: its commands on a terminal, and what it says that they print.
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { homedir } from 'node:os'
 import { stripVTControlCharacters } from 'node:util'
 import { ROOT } from './paths.js'
+import { once } from './deadlines.js'
 
 /** Commands, and what stands under them, where they print something. */
 export interface ReadmeBlock {

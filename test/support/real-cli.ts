@@ -1,7 +1,6 @@
 // The real CLI, run as claudeCommand says, against a simulator. Which one: CC_EXECUTOR_CLAUDE_BIN, else what is found.
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdir, realpath, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +16,7 @@ import { createTranslator } from '../../src/claude/stream/translate-message.js'
 import type { NewEvent } from '../../src/protocol/events.js'
 import { ExecuteRequest } from '../../src/protocol/execute-request.js'
 import type { Simulator } from '../../src/simulator/simulator.js'
+import { once } from './deadlines.js'
 
 const cacheBin = join(process.env['CC_EXECUTOR_CACHE_DIR'] ?? join(homedir(), '.cache/cc-executor'), 'bin/claude')
 export const binary = await findClaude({

@@ -1,9 +1,9 @@
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openRedisServer, splitPath, type RedisServer } from '../../src/platform/redis-server.js'
+import { once } from './deadlines.js'
 
 export interface TestRedis {
   readonly url: string
@@ -31,7 +31,8 @@ export async function openTestRedis(
 
 /** A port that was free a moment ago; somebody else's by now, it is tried with another one. */
 export async function listenOn(listen: (port: number) => Promise<unknown>): Promise<number> {
-  for (let tries = 0; ; tries += 1) {
+  let failure: unknown
+  for (let tries = 0; tries < 20; tries += 1) {
     const probe = createServer().listen(0, '127.0.0.1')
     await once(probe, 'listening')
     const { port } = probe.address() as AddressInfo
@@ -41,7 +42,8 @@ export async function listenOn(listen: (port: number) => Promise<unknown>): Prom
       await listen(port)
       return port
     } catch (error) {
-      if (tries === 20) throw error
+      failure = error
     }
   }
+  throw failure
 }

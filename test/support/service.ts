@@ -9,6 +9,7 @@ import type { Execution } from '../../src/protocol/execution.js'
 import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
 import { testEnvironment } from './environment.js'
 import { openWaiters, type Waiters } from './waiters.js'
+import { DEADLINE_MS } from './deadlines.js'
 
 export interface Answer {
   readonly status: number
@@ -108,7 +109,11 @@ export async function openTestService(
     if (!api) throw new Error(`there is no API ${index}`)
     return api.url
   }
-  const call: TestService['call'] = async (method, path, { body, headers = {}, api = 0, raw, signal } = {}) => {
+  const call: TestService['call'] = async (
+    method,
+    path,
+    { body, headers = {}, api = 0, raw, signal = AbortSignal.timeout(DEADLINE_MS) } = {},
+  ) => {
     const response = await fetch(url(api) + path, {
       method,
       headers: {
@@ -118,7 +123,7 @@ export async function openTestService(
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       ...(raw !== undefined && { body: raw }),
-      ...(signal && { signal }),
+      signal,
     })
     const text = await response.text()
     const isJson =

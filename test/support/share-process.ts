@@ -6,8 +6,13 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 
-/** Several times what the longest takes, and short enough that all of them end in the time that CI has. */
-const FILE_TIMEOUT_MS = 300_000
+/** Of one file, with all that it tears down: several times what the longest takes. */
+const FILE_TIMEOUT_MS = 420_000
+/** For a file that hangs: to be named, and to take down what it has started. */
+const GRACE_MS = 15_000
+/** When all tests are ended, whatever they do (src/setup/run-tests.mjs). */
+const endsAt = Number(process.env['CC_EXECUTOR_TEST_ENDS_AT'] ?? Infinity)
+delete process.env['CC_EXECUTOR_TEST_ENDS_AT']
 
 const queue = process.env['CC_EXECUTOR_TEST_QUEUE'] ?? ''
 delete process.env['CC_EXECUTOR_TEST_QUEUE']
@@ -38,12 +43,30 @@ function isTaken(index: number): boolean {
 async function runFile(file: string): Promise<void> {
   events.emit('cc-executor.file-begins', file)
   let own: Test | undefined
-  await runTest(file, { timeout: FILE_TIMEOUT_MS }, async (test) => {
+  const timeout = Math.max(1, Math.min(FILE_TIMEOUT_MS, endsAt - Date.now() - 2 * GRACE_MS))
+  let hangs = false
+  const watch = setTimeout(() => {
+    hangs = true
+    events.emit('cc-executor.file-hangs', own ? openTests(own) : [])
+    // What tap ends by its own timeout may hang once more while it is torn down. The processes beside this one go on.
+    setTimeout(() => process.exit(1), GRACE_MS)
+  }, timeout)
+  await runTest(file, { timeout: timeout + 1_000 }, async (test) => {
     own = here.test = test
     await import(pathToFileURL(join(directory, file)).href)
   })
-  events.emit('cc-executor.file-ends', { ok: own?.passing() === true, assertions: own?.counts })
+  clearTimeout(watch)
+  events.emit('cc-executor.file-ends', { ok: !hangs && own?.passing() === true, assertions: own?.counts })
+  // What goes on in it would meddle with the next file.
+  if (hangs) process.exit(1)
   restore()
+}
+
+/** Tests that have begun and not ended, those without such tests in them. */
+function openTests(test: Test): string[] {
+  // Safe: a test's subtests are tests.
+  const open = [...(test.activeSubtests as Set<Test>)]
+  return open.length === 0 ? [test.fullname] : open.flatMap(openTests)
 }
 
 /** What a file has changed for its children is not meant for those of the next. */

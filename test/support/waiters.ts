@@ -2,6 +2,7 @@
 import { sleep } from '../../src/platform/abort-signals.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
+import { repeat } from './deadlines.js'
 
 export interface Waiters {
   /** Every event of an execution, by REST pages. */
@@ -18,32 +19,35 @@ type Call = (method: string, path: string, options: { api: number }) => Promise<
 export function openWaiters(call: Call): Waiters {
   /** As a client does: on a machine that is held up an API may not reach Redis in time. */
   async function ask(path: string, api = 0): Promise<ReturnType<typeof JSON.parse>> {
-    for (let tries = 0; ; tries += 1) {
-      const { body } = await call('GET', path, { api })
-      if (body?.code !== 'STORE_UNAVAILABLE' || tries === 40) return body
+    let { body } = await call('GET', path, { api })
+    for (let tries = 0; body?.code === 'STORE_UNAVAILABLE' && tries < 40; tries += 1) {
       await sleep(250)
+      ;({ body } = await call('GET', path, { api }))
     }
+    return body
   }
   return {
-    async events(id, after = 0) {
+    events(id, after = 0) {
       const all: Event[] = []
-      for (let cursor = after; ;) {
+      let cursor = after
+      return repeat(async () => {
         const body = await ask(`/executions/${id}/events?after=${cursor}&limit=1000`)
         all.push(...body.events)
         cursor = body.nextAfter
-        if (!body.hasMore) return all
-      }
+        return body.hasMore ? undefined : all
+      }, `the log of ${id} is read`)
     },
-    async finished(id, api = 0) {
-      for (;;) {
+    finished: (id, api = 0) =>
+      repeat(async () => {
         const { code } = await ask(`/executions/${id}/events?types=execution.finished&waitSeconds=30`, api)
         const execution: Execution = await ask(`/executions/${id}`, api)
         if (isTerminal(execution.status)) return execution
         if (code !== undefined) throw new Error(`${id}: ${code}`)
-      }
-    },
-    async until<Type extends EventType>(id: string, type: Type, count = 1) {
-      for (let [after, left] = [0, count]; ;) {
+        return undefined
+      }, `${id} ends`),
+    until<Type extends EventType>(id: string, type: Type, count = 1) {
+      let [after, left] = [0, count]
+      return repeat(async () => {
         const types = `${type},execution.finished`
         const body = await ask(`/executions/${id}/events?types=${types}&waitSeconds=30&after=${after}`)
         const found: Array<Event<Type>> = body.events.filter((event: Event) => event.type === type)
@@ -52,7 +56,8 @@ export function openWaiters(call: Call): Waiters {
         left -= found.length
         if (body.finished) throw new Error(`${id} ended without ${type}`)
         after = body.nextAfter
-      }
+        return undefined
+      }, `${id}: ${type}`)
     },
   }
 }

@@ -1,6 +1,5 @@
 // deployment/monitoring: what Prometheus and Grafana are given, checked by their own tools in test:all.
 import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -9,8 +8,9 @@ import { parse, stringify } from 'yaml'
 import { findPorts } from '../support/fronts/front.js'
 import { unpackPackages } from '../support/fronts/packages.js'
 import { ROOT, SCRIPTED_CLI } from '../support/paths.js'
-import { makeFolder, until } from '../support/processes.js'
+import { makeFolder } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { eventually, until } from '../support/deadlines.js'
 
 const run = promisify(execFile)
 const FOLDER = join(ROOT, 'deployment/monitoring')
@@ -96,7 +96,7 @@ void t.test('Prometheus scrapes a service with its own configuration', { skip, t
     { env, stdio: 'ignore' },
   )
   t.teardown(async () => {
-    const ended = once(prometheus, 'exit')
+    const ended = eventually(prometheus, 'exit')
     prometheus.kill()
     await ended
   })

@@ -1,5 +1,4 @@
 // Metrics and traces of a whole service: what Prometheus reads of it, and what a collector gets of one execution.
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { WebSocket } from 'ws'
@@ -10,8 +9,8 @@ import { submitHeld } from '../support/held-run.js'
 import { openOtlpReceiver, type ReceivedSpan } from '../support/otlp-receiver.js'
 import { ROOT, SCRIPTED_CLI } from '../support/paths.js'
 import { openTestService } from '../support/service.js'
-import { until } from '../support/processes.js'
 import { readSamples, sumOf, type Samples } from './samples.js'
+import { once, repeat, until } from '../support/deadlines.js'
 
 // Read by OpenTelemetry's own packages.
 process.env['OTEL_BSP_SCHEDULE_DELAY'] = '100'
@@ -47,11 +46,11 @@ const submit = async (body: Record<string, unknown>, headers: Record<string, str
   return answer.body
 }
 async function finished(id: string): Promise<Execution> {
-  for (;;) {
+  return repeat(async () => {
     await call('GET', `/executions/${id}/events?types=execution.finished&waitSeconds=30`)
     const { body } = await call('GET', `/executions/${id}`)
-    if (body.outcome !== undefined) return body
-  }
+    return body.outcome === undefined ? undefined : body
+  }, `${id} ends`)
 }
 const only = (spans: readonly ReceivedSpan[], name: string): ReceivedSpan => {
   const found = spans.filter((span) => span.name === name)

@@ -1,6 +1,5 @@
 // What an API process knows of tokens, and for how long it believes it: without a look at Redis as a rule, and never
 // longer than said where messages are lost.
-import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { createLogger } from '../../src/platform/logger.js'
@@ -11,6 +10,7 @@ import { BELIEVED_MS, openTokenAccess } from '../../src/tokens/token-access.js'
 import { mintToken } from '../../src/tokens/token-id.js'
 import { createTokenStore, type TokenStore } from '../../src/tokens/token-store.js'
 import { openTestRedis } from '../support/redis.js'
+import { once, until } from '../support/deadlines.js'
 
 const { url } = await openTestRedis(t)
 
@@ -33,7 +33,7 @@ async function open(t: Test, { isDeaf = false } = {}) {
     redis.disconnect()
     subscriber.disconnect()
   })
-  if (!isDeaf) while ((await redis.pubsub('NUMSUB', store.channel))[1] === 0);
+  if (!isDeaf) await until(async () => (await redis.pubsub('NUMSUB', store.channel))[1] === 1, 'it listens')
   return { access, store, redis, reads: () => reads }
 }
 

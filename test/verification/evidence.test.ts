@@ -14,6 +14,7 @@ import { takeManifest, type Manifest, type ManifestLimits } from '../../src/veri
 import { scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestService, type TestService } from '../support/service.js'
+import { repeat } from '../support/deadlines.js'
 
 const MIB = 1024 * 1024
 const LIMITS: ManifestLimits = {
@@ -171,11 +172,11 @@ void t.test('what changed is found by content; what was not touched is not read 
 
 async function execute(at: TestService, prompt: string, more: Record<string, unknown>): Promise<Execution> {
   const { id } = await at.submit({ prompt, ...more }, headers)
-  for (;;) {
+  return repeat(async () => {
     await at.call('GET', `/executions/${id}/events?types=execution.finished&waitSeconds=30`, { headers })
     const execution: Execution = (await at.call('GET', `/executions/${id}`, { headers })).body
-    if (execution.finishedAt !== undefined) return execution
-  }
+    return execution.finishedAt === undefined ? undefined : execution
+  }, `${id} ends`)
 }
 const run = (steps: unknown[], more: Record<string, unknown> = {}): Promise<Execution> =>
   execute(service, scripted(...steps), more)
@@ -419,11 +420,12 @@ void t.test(
         body: { prompt: script(toAnswer('ok')), verify: { commands: [['sleep', '60']] } },
       })
     ).body
-    for (;;) {
+    await repeat(async () => {
       const { body } = await quick.call('GET', `/executions/${id}/events?limit=1000`, { headers })
-      if (JSON.stringify(body.events).includes('"type":"result"')) break
+      if (JSON.stringify(body.events).includes('"type":"result"')) return true
       await quick.call('GET', `/executions/${id}/events?after=${body.nextAfter}&waitSeconds=5`, { headers })
-    }
+      return undefined
+    }, 'the CLI has given its result')
     await quick.call('POST', `/executions/${id}/cancel`, { headers })
     await quick.call('GET', `/executions/${id}/events?types=execution.finished&waitSeconds=30`, { headers })
     t.match((await quick.call('GET', `/executions/${id}`, { headers })).body.outcome, {

@@ -1,7 +1,6 @@
 // Senders on a Redis whose clock can be set, records that start and end as they do, and a receiver that answers as it
 // is told and has every message verified by the library of Standard Webhooks.
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
@@ -21,7 +20,7 @@ import type { Delivery, NewWebhook, WebhookPayload, WebhookRequest } from '../..
 import { createWebhook, getWebhook, listDeliveries, type WebhookServices } from '../../src/webhooks/manage-webhooks.js'
 import { createWebhookStore } from '../../src/webhooks/webhook-store.js'
 import { buildClock, openFaultyRedis } from '../faults/faulty-redis.js'
-import { until } from '../support/processes.js'
+import { once, until } from '../support/deadlines.js'
 
 export interface Message {
   readonly id: string

@@ -4,12 +4,12 @@ import type { ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Webhook as Verifier } from 'standardwebhooks'
 import t from 'tap'
-import { until } from '../support/processes.js'
 import { changeWebhook, redeliver, rotateSecret, testWebhook } from '../../src/webhooks/manage-webhooks.js'
 import { lineOf, toPayload } from '../../src/webhooks/outbox-entry.js'
 import { gapAfter } from '../../src/webhooks/send-delivery.js'
 import { toNewDelivery } from '../../src/webhooks/webhook-sender.js'
 import { accept, ADMIN, ALICE, openSending, refuse, toToken, type Message } from './scene.js'
+import { until } from '../support/deadlines.js'
 
 const HOUR_S = 3_600
 const DAY_S = 24 * HOUR_S

@@ -1,7 +1,6 @@
 // Webhooks as their users have them: REST, client and command line, by two API processes and a real run; and whose
 // they are.
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
@@ -12,9 +11,9 @@ import type { Delivery, NewWebhook } from '../../src/protocol/webhooks.js'
 import { openCommandLine } from '../support/command-line.js'
 import { ROOT } from '../support/paths.js'
 import { findLastingPort } from '../support/ports.js'
-import { until } from '../support/processes.js'
 import { openRest, TOKENS } from '../routes/scene.js'
 import { accept, openReceiver, refuse } from './scene.js'
+import { once, until } from '../support/deadlines.js'
 
 const receiver = await openReceiver(t)
 const examplePort = await findLastingPort()

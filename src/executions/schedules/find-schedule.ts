@@ -27,34 +27,30 @@ export async function requireSchedule(
 
 /** With what has become of their executions so far. */
 export async function showSchedules(
-  { schedules, store }: Pick<ExecutionServices, 'schedules' | 'store'>,
+  { store }: Pick<ExecutionServices, 'store'>,
   found: readonly StoredSchedule[],
 ): Promise<Schedule[]> {
-  const recorded = await fromStore(Promise.all(found.map(({ id }) => schedules.store.moments(id))))
   const started = ({ outcome, executionId }: ScheduleMoment): string[] =>
     outcome === 'started' && executionId !== undefined ? [executionId] : []
-  const ids = new Set([
-    ...recorded.flatMap((moments) => moments.flatMap(started)),
-    ...found.flatMap(({ lastExecutionId }) => lastExecutionId ?? []),
-  ])
+  const ids = new Set(
+    found.flatMap(({ moments, lastExecutionId: last }) => [...moments.flatMap(started), ...(last ? [last] : [])]),
+  )
   const states = await fromStore(store.statesOf([...ids]))
   const statusOf = (id: string | undefined) => {
     const state = id === undefined ? undefined : states.get(id)
     return state && toStatus(state)
   }
-  return found.map((schedule, index) => {
+  return found.map((schedule) => {
     const { lastExecutionId, lastStatus } = schedule
     // The end is kept with the schedule; one that is deleted before it was ever seen to end is not known to have.
     const kept = lastStatus && isTerminal(lastStatus) ? lastStatus : undefined
-    return toSchedule(
-      { ...schedule, lastStatus: statusOf(lastExecutionId) ?? kept },
-      (recorded[index] ?? []).map((moment) => ({ ...moment, status: statusOf(started(moment)[0]) })),
-    )
+    const moments = schedule.moments.map((moment) => ({ ...moment, status: statusOf(started(moment)[0]) }))
+    return toSchedule({ ...schedule, lastStatus: statusOf(lastExecutionId) ?? kept, moments })
   })
 }
 
 export async function showSchedule(
-  services: Pick<ExecutionServices, 'schedules' | 'store'>,
+  services: Pick<ExecutionServices, 'store'>,
   found: StoredSchedule,
 ): Promise<Schedule> {
   const [shown] = await showSchedules(services, [found])

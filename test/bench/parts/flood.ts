@@ -3,11 +3,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { WebSocket } from 'ws'
 import { openCluster, type Cluster, type Server } from '../../support/cluster.js'
-import { until } from '../../support/processes.js'
 import { SCRIPTED_CLI } from '../../support/paths.js'
 import type { Bench } from '../bench-context.js'
 import type { Row } from '../rows.js'
 import { forgetPeak, memoryOf } from '../service.js'
+import { until } from '../../support/deadlines.js'
 
 /**
  * `npm run bench -- --only flood`: what API and worker take while a child prints a quarter of a gigabyte, and a whole

@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { findExecutable } from '../../../src/platform/redis-server.js'
 import { listenOn } from '../../support/redis.js'
-import { until } from '../../support/processes.js'
 import { connect } from 'node:net'
 import type { Bench } from '../bench-context.js'
 import { endWithUs, searchPath } from '../programs.js'
+import { until } from '../../support/deadlines.js'
 
 export interface Peer {
   readonly port: number

@@ -1,7 +1,7 @@
 // The model behind a client that is no Claude: enough of the Responses API (Codex), the Gemini API and the chat
 // completions (opencode) for a client to offer its tools and call one.
-import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { once } from '../../support/deadlines.js'
 
 /**
  * One turn of the model: a call of the tool whose name ends so, or its last words; it may depend on what the tools have

@@ -5,12 +5,12 @@ import { request as plainRequest, type IncomingMessage, type OutgoingHttpHeaders
 import { connect as connectHttp2, type ClientHttp2Stream } from 'node:http2'
 import { request as secureRequest } from 'node:https'
 import { createServer, type AddressInfo } from 'node:net'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { spawnWatched, until } from '../processes.js'
+import { spawnWatched } from '../processes.js'
 import { unpackPackages } from './packages.js'
 import { fillIn, type Front } from './programs.js'
+import { once, until } from '../deadlines.js'
 
 const page = readFileSync('deployment/PROXIES.md', 'utf8')
 const MODULES = /^a2enmod (.*)$/m.exec(page)?.[1]?.split(' ') ?? []

@@ -1,8 +1,8 @@
 // A link that loses the answer to the first POST: the service has taken it, and whoever sent it cannot know.
-import { once } from 'node:events'
 import { createServer, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
+import { once } from '../deadlines.js'
 
 export interface LossyLink {
   readonly port: number

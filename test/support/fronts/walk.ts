@@ -1,5 +1,5 @@
 // What must work through every front.
-import { EventEmitter, once } from 'node:events'
+import { EventEmitter } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http2'
 import type { Readable } from 'node:stream'
 import { gunzipSync } from 'node:zlib'
@@ -10,6 +10,7 @@ import { CLI } from '../paths.js'
 import { spawnWatched } from '../processes.js'
 import type { RunningFront } from './front.js'
 import type { Front } from './programs.js'
+import { once, until } from '../deadlines.js'
 
 const BODY_LIMIT = 8 * 1024 * 1024
 const WAIT_SECONDS = 5
@@ -114,7 +115,7 @@ async function openSocket(front: RunningFront, token: string, executionId: strin
   await once(socket, 'open')
   const params = { executionId }
   socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'execution.subscribe', params }))
-  while (types.length === 0) await once(socket, 'message', { signal: AbortSignal.timeout(WAIT_MS) })
+  await until(() => types.length > 0, 'an event comes', WAIT_MS)
   return { finished, close: () => socket.terminate() }
 }
 
