@@ -99,9 +99,13 @@ for (const { name, env } of listClaudeVersions())
       })
     })
 
-    together('a denial reaches the model word for word; a changed input is what runs', async (t) => {
+    await t.test('what a person said counts, also where the operator has allowed the tool by then', async (t) => {
       const denied = await submit([bash('echo never >> marks'), READ_BACK])
-      const changed = await submit([bash('echo asked >> marks'), READ_BACK])
+      const changed = await submit([bash('echo asked >> marks'), { text: 'on' }, bash('echo free >> marks'), READ_BACK])
+      await service.until(denied.id, 'execution.parked')
+      await service.until(changed.id, 'execution.parked')
+      await worker.close()
+      worker = await service.openWorker({ CC_EXECUTOR_ALLOWED_TOOLS: 'Bash' })
       await decided(denied.id, { decision: 'deny', message: 'No: “never” means never.' })
       await decided(changed.id, { decision: 'allow', input: { command: 'echo changed >> marks' } })
       t.match((await service.finished(denied.id)).outcome, {
@@ -109,7 +113,9 @@ for (const { name, env } of listClaudeVersions())
         permissionDenials: [{ tool: 'Bash', by: 'default' }],
       })
       await service.finished(changed.id)
-      t.same([await marksOf(denied.id), await marksOf(changed.id)], ['', 'changed\n'])
+      t.same([await marksOf(denied.id), await marksOf(changed.id)], ['', 'changed\nfree\n'], 'other calls are free')
+      await worker.close()
+      worker = await service.openWorker()
     })
 
     if (isWholeRange) {
