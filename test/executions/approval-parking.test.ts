@@ -8,6 +8,7 @@ import type { Approval } from '../../src/protocol/approvals.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { listClaudeVersions } from '../support/claude-versions.js'
 import { scripted } from '../support/environment.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import { startCli, until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 
@@ -212,6 +213,26 @@ for (const { name, env } of listClaudeVersions())
         t.match(await service.finished(id), { status: 'succeeded' })
         t.equal((await service.until(id, 'message.delivered')).attempt, 2)
         t.equal(await marksOf(id), 'one\n')
+      })
+
+      together('its timeout goes on where it stood, and ends it', async (t) => {
+        const wait = (seconds: number): unknown => ({
+          tool: 'Bash',
+          input: { command: `perl -e 'select(undef,undef,undef,${seconds})'`, description: 'runs' },
+        })
+        const { id } = await submit([wait(8), { text: 'on' }, wait(300)], { timeoutSeconds: 40 })
+        await decided(id, { decision: 'allow' })
+        await service.until(id, 'execution.parked', 2)
+        const spentMs = (await look(id)).usage.durationMs
+        t.ok(spentMs >= 8_000, `${spentMs} ms of work are counted`)
+        // Longer than what is left of it.
+        await sleep(35_000)
+        t.match(await look(id), { status: 'waiting_approval' })
+        await decide((await asked(id, 2)).id, { decision: 'allow' })
+        const done = await service.finished(id)
+        t.match(done, { status: 'timed_out', attempt: 3, outcome: { status: 'timed_out' } })
+        t.ok(done.usage.durationMs >= 40_000 && done.usage.durationMs < 75_000, `${done.usage.durationMs} ms`)
+        t.match(await getApproval((await asked(id, 2)).id), { status: 'allowed' })
       })
 
       together('the clocks stand still, held and parked', async (t) => {

@@ -151,6 +151,19 @@ void t.test('an API of an older version decides, and the sweep continues what it
   await cancelExecution(domain, id, caller)
 })
 
+void t.test('what is parked costs Redis 12 KB at most beside its log', async (t) => {
+  const used = async (): Promise<number> => Number(/used_memory:(\d+)/.exec(await keys.info('memory'))?.[1])
+  const ids = [(await park()).id]
+  const before = await used()
+  for (let count = 0; count < 200; count += 1) ids.push((await park()).id)
+  const whole = (await used()) - before
+  const logs = await Promise.all(ids.slice(1).map((id) => keys.memory('USAGE', `{cc}:events:${id}`)))
+  const each = (whole - logs.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0)) / 200
+  t.ok(each > 0 && each < 12_000, `${Math.round(each)} bytes`)
+  t.comment(`${Math.round(each)} bytes each`)
+  for (const id of ids) await cancelExecution(domain, id, caller)
+})
+
 void t.test('a worker of an older version leaves what is parked alone, and ends what was decided on', async (t) => {
   const older = await openOlderWorker(keys)
   const { id, approval } = await park()
