@@ -44,7 +44,7 @@ export interface ClaudeSettings {
   readonly answer?: { readonly schema: Readonly<Record<string, unknown>>; readonly instruction?: string } | undefined
   /** The operator's hooks on Claude's own events, in the format of its settings. */
   readonly hooks?: Readonly<Record<string, unknown>>
-  /** A call that the session holds, and on which somebody has decided: the CLI asks about it, whatever its rules say. */
+  /** A call that the session holds and that was decided on: the CLI must ask about it, whatever its rules say. */
   readonly awaited?: AwaitedCall | undefined
   /** What the model is given with the prompt. */
   readonly attached?: readonly ContentBlock[]
