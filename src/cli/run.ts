@@ -167,7 +167,9 @@ export const run: Command = {
       if (isCancelled) void cancel(client, executionId)
       if (!events) process.stderr.write(`execution ${executionId}${execution.simulated ? ' (simulated)' : ''}\n`)
       const answersInJson = request.json === true || request.outputSchema !== undefined
-      const view = events ? EVENTS_AS_JSON : createTextView({ text: !json, answersInJson, whole: true })
+      const view = events
+        ? EVENTS_AS_JSON
+        : createTextView({ id: executionId, text: !json, answersInJson, whole: true })
       const asker = ask ? openTerminalAsker(client) : undefined
       // A prompt that was typed has used the terminal's input up, a list reads no messages, and answers are none.
       const isTalking = tasks === undefined && positionals.length > 0 && !ask

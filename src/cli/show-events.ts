@@ -8,8 +8,7 @@ import { toLine, toPrintable } from './print.js'
 /** Half a remedy is none. */
 const REMEDY_LENGTH = 1_000
 
-/** How a budget is raised. */
-const RAISE = ' To raise it: cc-executor budget <id> --max-budget-usd USD'
+const sayHowToRaise = (id: string): string => ` To raise it: cc-executor budget ${id} --max-budget-usd USD`
 
 export interface EventView {
   show(event: Event): void
@@ -34,6 +33,8 @@ function textOf({ message }: EventData<'claude.message'>): string {
 }
 
 interface TextViewOptions {
+  /** The execution whose events they are. */
+  readonly id: string
   /** Without it only the notes on stderr. */
   readonly text: boolean
   /** The answer is an object: it alone goes to stdout, what is said on the way to it to stderr. */
@@ -43,7 +44,7 @@ interface TextViewOptions {
 }
 
 /** The assistant's text on stdout as it is written, what else happens as short lines on stderr. */
-export function createTextView({ text: showsText, answersInJson = false, whole }: TextViewOptions): EventView {
+export function createTextView({ id, text: showsText, answersInJson = false, whole }: TextViewOptions): EventView {
   const { stdout, stderr } = process
   const said = answersInJson ? stderr : stdout
   let isLineOpen = false
@@ -144,7 +145,10 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
         )
       else if (is(event, 'execution.parked')) {
         const { reason, until, message = `It waits for: ${reason}.` } = event.data
-        note(nameCalls(`parked until ${until}: ${message}${reason === 'budget' ? RAISE : ''}`), REMEDY_LENGTH)
+        note(
+          nameCalls(`parked until ${until}: ${message}${reason === 'budget' ? sayHowToRaise(id) : ''}`),
+          REMEDY_LENGTH,
+        )
       } else if (is(event, 'execution.unparked')) note(`unparked by ${event.data.by}`)
       else if (is(event, 'execution.budget_changed')) note(`budget changed by ${event.data.by}`)
       else if (

@@ -30,7 +30,7 @@ Exit code: as for run.`,
         client,
         executionId,
         after,
-        values.events ? EVENTS_AS_JSON : createTextView({ text: true, whole: after === 0 }),
+        values.events ? EVENTS_AS_JSON : createTextView({ id: executionId, text: true, whole: after === 0 }),
       )
       // Nothing came: the cursor stood at the end already.
       const { status } = (outcome === 'left' ? undefined : outcome) ?? (await client.get(executionId))

@@ -1,4 +1,5 @@
 // What is said to the CLI: argv, environment with its credential, and the files beside them.
+import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -318,3 +319,25 @@ void t.test(
     t.equal(trusted(true), undefined)
   },
 )
+
+void t.test('a call on which somebody has decided is asked about, and no other', async (t) => {
+  const own = { matcher: 'Bash', hooks: [{ type: 'command', command: 'true' }] }
+  const toolUseId = `toolu_1'$(touch x)"`
+  const { files, args } = command(
+    {},
+    { hooks: { PreToolUse: [own], Stop: [own] }, awaited: { tool: 'Bash', toolUseId } },
+  )
+  t.ok(args.includes('--settings=/input/settings.json'))
+  const { hooks } = JSON.parse(files.find(({ name }) => name === 'settings.json')?.content ?? '')
+  t.match(hooks, { PreToolUse: [own, { matcher: 'Bash' }], Stop: [own] })
+  const ask = (call: object): string =>
+    execFileSync('/bin/sh', ['-c', hooks.PreToolUse[1].hooks[0].command], {
+      input: JSON.stringify(call),
+      encoding: 'utf8',
+    })
+  t.match(JSON.parse(ask({ tool_name: 'Bash', tool_use_id: toolUseId })), {
+    hookSpecificOutput: { permissionDecision: 'ask' },
+  })
+  const said = JSON.stringify({ tool_use_id: toolUseId })
+  t.equal(ask({ tool_input: { command: said }, tool_use_id: 'toolu_2' }), '')
+})

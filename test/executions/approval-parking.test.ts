@@ -8,6 +8,7 @@ import type { Approval } from '../../src/protocol/approvals.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { listClaudeVersions } from '../support/claude-versions.js'
 import { scripted } from '../support/environment.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import { startCli } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 import { until } from '../support/deadlines.js'
@@ -100,9 +101,13 @@ for (const { name, env } of listClaudeVersions())
       })
     })
 
-    together('a denial reaches the model word for word; a changed input is what runs', async (t) => {
+    await t.test('what a person said counts, also where the operator has allowed the tool by then', async (t) => {
       const denied = await submit([bash('echo never >> marks'), READ_BACK])
-      const changed = await submit([bash('echo asked >> marks'), READ_BACK])
+      const changed = await submit([bash('echo asked >> marks'), { text: 'on' }, bash('echo free >> marks'), READ_BACK])
+      await service.until(denied.id, 'execution.parked')
+      await service.until(changed.id, 'execution.parked')
+      await worker.close()
+      worker = await service.openWorker({ CC_EXECUTOR_ALLOWED_TOOLS: 'Bash' })
       await decided(denied.id, { decision: 'deny', message: 'No: “never” means never.' })
       await decided(changed.id, { decision: 'allow', input: { command: 'echo changed >> marks' } })
       t.match((await service.finished(denied.id)).outcome, {
@@ -110,7 +115,9 @@ for (const { name, env } of listClaudeVersions())
         permissionDenials: [{ tool: 'Bash', by: 'default' }],
       })
       await service.finished(changed.id)
-      t.same([await marksOf(denied.id), await marksOf(changed.id)], ['', 'changed\n'])
+      t.same([await marksOf(denied.id), await marksOf(changed.id)], ['', 'changed\nfree\n'], 'other calls are free')
+      await worker.close()
+      worker = await service.openWorker()
     })
 
     if (isWholeRange) {
@@ -207,6 +214,26 @@ for (const { name, env } of listClaudeVersions())
         t.match(await service.finished(id), { status: 'succeeded' })
         t.equal((await service.until(id, 'message.delivered')).attempt, 2)
         t.equal(await marksOf(id), 'one\n')
+      })
+
+      together('its timeout goes on where it stood, and ends it', async (t) => {
+        const wait = (seconds: number): unknown => ({
+          tool: 'Bash',
+          input: { command: `perl -e 'select(undef,undef,undef,${seconds})'`, description: 'runs' },
+        })
+        const { id } = await submit([wait(8), { text: 'on' }, wait(300)], { timeoutSeconds: 40 })
+        await decided(id, { decision: 'allow' })
+        await service.until(id, 'execution.parked', 2)
+        const spentMs = (await look(id)).usage.durationMs
+        t.ok(spentMs >= 8_000, `${spentMs} ms of work are counted`)
+        // Longer than what is left of it.
+        await sleep(35_000)
+        t.match(await look(id), { status: 'waiting_approval' })
+        await decide((await asked(id, 2)).id, { decision: 'allow' })
+        const done = await service.finished(id)
+        t.match(done, { status: 'timed_out', attempt: 3, outcome: { status: 'timed_out' } })
+        t.ok(done.usage.durationMs >= 40_000 && done.usage.durationMs < 75_000, `${done.usage.durationMs} ms`)
+        t.match(await getApproval((await asked(id, 2)).id), { status: 'allowed' })
       })
 
       together('the clocks stand still, held and parked', async (t) => {

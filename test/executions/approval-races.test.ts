@@ -19,6 +19,7 @@ import type { Caller } from '../../src/protocol/caller.js'
 import { NO_USAGE } from '../../src/protocol/execution.js'
 import { openRandom } from '../faults/random.js'
 import { FIXTURES } from '../support/paths.js'
+import { openOlderWorker } from '../support/older-scripts.js'
 import { openTestRedis } from '../support/redis.js'
 import { putFirst, startRecord } from '../support/start-record.js'
 
@@ -148,4 +149,35 @@ void t.test('an API of an older version decides, and the sweep continues what it
   t.match(await store.get(id), { state: 'queued' })
   t.match((await typesOf(id)).slice(-3), ['execution.parked', 'approval.decided', 'execution.unparked'])
   await cancelExecution(domain, id, caller)
+})
+
+void t.test('what is parked costs Redis 12 KB at most beside its log', async (t) => {
+  const used = async (): Promise<number> => Number(/used_memory:(\d+)/.exec(await keys.info('memory'))?.[1])
+  const ids = [(await park()).id]
+  const before = await used()
+  for (let count = 0; count < 200; count += 1) ids.push((await park()).id)
+  const whole = (await used()) - before
+  const logs = await Promise.all(ids.slice(1).map((id) => keys.memory('USAGE', `{cc}:events:${id}`)))
+  const each = (whole - logs.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0)) / 200
+  t.ok(each > 0 && each < 12_000, `${Math.round(each)} bytes`)
+  t.comment(`${Math.round(each)} bytes each`)
+  for (const id of ids) await cancelExecution(domain, id, caller)
+})
+
+void t.test('a worker of an older version leaves what is parked alone, and ends what was decided on', async (t) => {
+  const older = await openOlderWorker(keys)
+  const { id, approval } = await park()
+  t.notOk((await older.listAbandoned()).includes(id))
+  for (const claim of [1, 2]) t.same(await older.claim(id, claim), ['refused', 'waiting_approval'])
+  await decideApproval(domain, approval, { decision: 'allow' }, caller)
+  const claim = (await store.get(id))?.claim ?? 0
+  const [kind, fence = ''] = await older.claim(id, claim)
+  t.equal(kind, 'claimed')
+  t.match(await older.conclude(id, fence), ['refused', 'starting'], 'it does not end what it has not begun')
+  await startRecord(store, id, fence, { simulated: false })
+  t.match(await older.conclude(id, fence), ['concluded'])
+  t.match(await store.get(id), { state: 'succeeded', openApprovals: [], outcome: { result: 'done' } })
+  t.match(await store.getApprovals([approval]), [{ status: 'allowed' }])
+  for (const index of ['resting:approval', 'open-approvals', 'leases'])
+    t.equal(await keys.zcard(`{cc}:${index}`), 0, `nothing is left in ${index}`)
 })

@@ -1,5 +1,5 @@
 // Images and PDF, with the real CLI: the model gets them, and nothing else of the service has more than their digests.
-import { writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
@@ -9,8 +9,9 @@ import type { Execution } from '../../src/protocol/execution.js'
 import { listClaudeVersions } from '../support/claude-versions.js'
 import { scripted } from '../support/environment.js'
 import { makePdf, makePng } from '../support/media.js'
+import { startCli } from '../support/processes.js'
 import { openTestService, type TestService } from '../support/service.js'
-import { until as untilHolds } from '../support/deadlines.js'
+import { until as waitUntil } from '../support/deadlines.js'
 
 const image = (bytes: Buffer) => ({ mediaType: 'image/png', data: bytes.toString('base64') })
 const pdf = (bytes: Buffer) => ({ mediaType: 'application/pdf', data: bytes.toString('base64') })
@@ -24,11 +25,10 @@ const held = (file: string): unknown => ({
 
 /** What the model was given in the request that has all of these texts. */
 function heardWith({ simulator }: TestService, ...texts: string[]): readonly string[] {
-  const request = simulator.requests.find(
-    ({ said = [], side }) => !side && texts.every((text) => said.join().includes(text)),
-  )
-  return request?.attached ?? []
+  return requestsWith(simulator, texts)[0]?.attached ?? []
 }
+const requestsWith = (simulator: TestService['simulator'], texts: readonly string[]) =>
+  simulator.requests.filter(({ said = [], side }) => !side && texts.every((text) => said.join().includes(text)))
 
 async function listKept({ redis }: TestService): Promise<string[]> {
   const client = new Redis(redis.url.replace('unix://', ''))
@@ -54,6 +54,8 @@ async function tryAll(t: Test, env: NodeJS.ProcessEnv): Promise<void> {
       CC_EXECUTOR_MAX_ATTACHMENTS: '3',
       CC_EXECUTOR_ATTACHMENT_LIMIT_BYTES: '20000',
       CC_EXECUTOR_ATTACHMENTS_LIMIT_BYTES: '30000',
+      // Longer than a busy machine holds a worker up.
+      CC_EXECUTOR_LOCK_SECONDS: '20',
     },
   })
   const { call, submit, finished, until } = service
@@ -125,7 +127,7 @@ async function tryAll(t: Test, env: NodeJS.ProcessEnv): Promise<void> {
     t.same((await listKept(service)).sort(), [execution.id, list.id].sort(), 'the cancelled one has let go of them')
   })
 
-  await service.openWorker()
+  let worker = await service.openWorker()
   await t.test('the model gets them as blocks; the receipt names them by digest', async (t) => {
     const { id } = execution
     t.match(await finished(id), { status: 'succeeded', outcome: { result: 'seen' } })
@@ -236,10 +238,88 @@ async function tryAll(t: Test, env: NodeJS.ProcessEnv): Promise<void> {
     await call('POST', `/executions/${stopped.id}/cancel`)
     await finished(stopped.id)
     const { followUpId: made = '' } = (await until(stopped.id, 'message.dropped')).data
-    // The step after the end makes it.
-    await untilHolds(async () => (await call('GET', `/executions/${made}`)).status !== 404, 'it is made')
+    t.equal((await call('GET', `/executions/${made}`)).status, 200, 'who reads what the log names finds it')
     t.match(await finished(made), { status: 'succeeded', outcome: { result: 'owed' } })
     t.ok(heardWith(service, 'owed').includes(asDocument(second)), `message ${owed.id}`)
+    t.same(await listKept(service), [])
+  })
+
+  await t.test('a run that is parked has them when it goes on, and those of a message meanwhile', async (t) => {
+    const [own, said] = [makePng(70), makePng(80)]
+    const touch = { tool: 'Bash', input: { command: 'touch x', description: 'asks' } }
+    const { id } = await submit({
+      prompt: scripted({ text: 'I begin.' }, touch, { text: 'done' }),
+      attachments: [image(own)],
+      onPermissionNeeded: 'ask',
+      permissionMode: 'default',
+      approvalHoldSeconds: 0,
+    })
+    await until(id, 'execution.parked')
+    t.match(await send(id, { text: `said meanwhile ${scripted({ text: 'last' })}`, attachments: [image(said)] }), {
+      status: 'accepted',
+      attachments: [described('image/png', said)],
+    })
+    t.same(await listKept(service), [id])
+    await worker.close()
+    worker = await service.openWorker()
+    const { approval } = (await until(id, 'approval.requested')).data
+    await call('POST', `/approvals/${approval.id}/decision`, { body: { decision: 'allow' } })
+    t.match(await finished(id), { status: 'succeeded', attempt: 2 })
+    t.same(heardWith(service, 'said meanwhile'), [asBlock(own), asBlock(said)], 'each once')
+    const starts = (await service.events(id)).filter(({ type }) => type === 'execution.started')
+    t.match(starts, [{ data: { attachments: [described('image/png', own)] } }, { data: { attachments: undefined } }])
+    t.match((await call('GET', `/executions/${id}/receipt`)).body, {
+      attachments: [described('image/png', own)],
+      messages: [{ attachments: [described('image/png', said)] }],
+    })
+    t.same(await listKept(service), [])
+  })
+
+  if (process.env['CC_EXECUTOR_TEST_ALL'] !== '1') return
+  await t.test('after a lost worker: again where nothing was said yet, else as its session has them', async (t) => {
+    await worker.close()
+    const victim = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
+    await victim.said(/worker \S+: \d+ at once/)
+    const [picture, other, said] = [makePng(90), makePng(91), makePng(92)]
+    const begin = (name: string, steps: unknown[], bytes: Buffer) =>
+      submit({
+        prompt: `${name} ${scripted(...steps)}`,
+        attachments: [image(bytes)],
+        allowedTools: ['Bash'],
+        onWorkerLost: 'continue',
+      })
+    // It has said nothing until it is ended.
+    const silent = await begin('the silent one', [{ delayMs: 20_000 }, { text: 'said at last' }], picture)
+    const going = await begin('the going one', [{ text: 'I begin.' }, held('gone'), { text: 'done' }], other)
+    await until(going.id, 'tool.started')
+    await until(silent.id, 'claude.message')
+    const { id: message } = await send(going.id, { text: 'said before it died', attachments: [image(said)] })
+    await until(going.id, 'message.accepted')
+    const home = join(service.directory, 'data/sessions', going.id, 'home/.claude/projects')
+    await waitUntil(async () => {
+      const [folder = ''] = await readdir(home).catch((): string[] => [])
+      const [file = ''] = await readdir(join(home, folder)).catch((): string[] => [])
+      return /"tool_use"/.test(await readFile(join(home, folder, file), 'utf8').catch(() => ''))
+    }, 'its transcript has the call')
+    victim.kill('SIGKILL')
+    await victim.ended
+    worker = await service.openWorker()
+    await release(going, 'gone')
+    for (const { id } of [silent, going]) t.match(await finished(id), { status: 'succeeded', attempt: 2 })
+    t.same(
+      requestsWith(service.simulator, ['the silent one']).map(({ attached }) => attached),
+      [[asBlock(picture)], [asBlock(picture)]],
+      'handed over again',
+    )
+    t.same(heardWith(service, 'the going one', 'said before it died'), [asBlock(other), asBlock(said)], 'each once')
+    t.match((await call('GET', `/executions/${going.id}/messages`)).body.messages, [
+      { id: message, status: 'delivered' },
+    ])
+    for (const [{ id }, bytes] of [
+      [silent, picture],
+      [going, other],
+    ] as const)
+      t.match((await call('GET', `/executions/${id}/receipt`)).body, { attachments: [described('image/png', bytes)] })
     t.same(await listKept(service), [])
   })
 }

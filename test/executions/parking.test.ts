@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { createTextView } from '../../src/cli/show-events.js'
 import { WebSocket } from 'ws'
 import { Redis } from 'ioredis'
 import { socketOf } from '../../src/platform/redis-url.js'
@@ -75,6 +76,10 @@ void t.test('a run that has spent its budget is parked, and goes on where it was
     new RegExp(`budget is used up.*To continue it, raise its budget: cc-executor budget ${id} `, 's'),
     'an agent is told what it takes',
   )
+  const printed = t.capture(process.stderr, 'write')
+  createTextView({ id, text: false, whole: true }).show(parked)
+  t.match(printed.args().join(), `budget ${id} --max-budget-usd USD`, 'so is who watches')
+  printed.restore()
 
   await t.test('it holds its session and its workspace, and nothing else', async (t) => {
     t.match((await call('GET', '/queue')).body, { running: 0, depth: 0, waitingForBudget: 1, waitingForApproval: 0 })

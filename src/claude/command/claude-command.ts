@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { PermissionMode } from '../../protocol/permission-mode.js'
 import { NOTHING_APPROVED, type ApprovedPermissions } from './approved-permissions.js'
+import type { AwaitedCall } from './asking-hook.js'
 import type { ContentBlock } from './content-block.js'
 import { childEnvironment, type ChildEnvironment } from './child-environment.js'
 import type { Credentials } from './claude-credentials.js'
@@ -43,6 +44,8 @@ export interface ClaudeSettings {
   readonly answer?: { readonly schema: Readonly<Record<string, unknown>>; readonly instruction?: string } | undefined
   /** The operator's hooks on Claude's own events, in the format of its settings. */
   readonly hooks?: Readonly<Record<string, unknown>>
+  /** A call that the session holds and that was decided on: the CLI must ask about it, whatever its rules say. */
+  readonly awaited?: AwaitedCall | undefined
   /** What the model is given with the prompt. */
   readonly attached?: readonly ContentBlock[]
   readonly asRoot: boolean

@@ -1,3 +1,4 @@
+import { toAskingHook, type AwaitedCall } from './asking-hook.js'
 import type { RunRequest } from './run-request.js'
 
 /** A part of the command that is handed over as a file. */
@@ -14,6 +15,7 @@ interface Given {
   readonly answer?: { readonly schema: Readonly<Record<string, unknown>>; readonly instruction?: string } | undefined
   readonly hooks?: Readonly<Record<string, unknown>>
   readonly instructions?: string | undefined
+  readonly awaited?: AwaitedCall | undefined
 }
 
 type Asked = Pick<RunRequest, 'systemPrompt' | 'appendSystemPrompt' | 'mcpServers'>
@@ -25,10 +27,13 @@ function joinPrompts(...prompts: ReadonlyArray<string | undefined>): string | un
   return given.length === 0 ? undefined : given.join('\n\n')
 }
 
+const toHookList = (hooks: unknown): readonly unknown[] => (Array.isArray(hooks) ? hooks : [])
+
 /** What both ends of the range of versions take from a file: prompts, hooks, servers with their headers. */
-export function toInputFiles(run: Asked, { answer, hooks = {}, instructions }: Given): InputFile[] {
+export function toInputFiles(run: Asked, { answer, hooks: own = {}, instructions, awaited }: Given): InputFile[] {
   const prompt = run.systemPrompt
   const appended = joinPrompts(instructions, run.appendSystemPrompt, answer?.instruction)
+  const hooks = awaited ? { ...own, PreToolUse: [...toHookList(own['PreToolUse']), toAskingHook(awaited)] } : own
   const events = Object.keys(hooks)
   const { mcpServers } = run
   return [

@@ -5,6 +5,7 @@ import type { ExecutionFilters, ExecutionPage } from '../../protocol/listing.js'
 import { joinSignals, sleep } from '../../platform/abort-signals.js'
 import { fromStore } from '../../platform/redis.js'
 import { toExecution, type ExecutionRecord, type ShownRecord } from '../records/execution-record.js'
+import { awaitOwed } from './await-owed.js'
 import { showExecution, showExecutions } from './expected-start.js'
 import { isParked, toStatus } from '../records/execution-state.js'
 import type { FollowServices, ReadServices } from '../services.js'
@@ -21,14 +22,16 @@ const SCAN_LIMIT = 5_000
 
 /** The record, if it is the caller's; somebody else's is as good as none. @throws ExecutorError EXECUTION_NOT_FOUND */
 export async function requireExecution({ store }: ReadServices, id: string, caller: Caller): Promise<ExecutionRecord> {
-  const record = isExecutionId(id) ? await fromStore(store.get(id)) : undefined
+  let record = isExecutionId(id) ? await fromStore(store.get(id)) : undefined
+  if (!record && (await fromStore(awaitOwed(store, id, caller)))) record = await fromStore(store.get(id))
   if (!record || !mayWatch(record, caller)) throw toNotFound(id)
   return record
 }
 
 /** The same where nothing of the record is needed. */
 export async function requireOwn({ store }: ReadServices, id: string, caller: Caller): Promise<void> {
-  const owner = isExecutionId(id) ? await fromStore(store.ownerOf(id)) : undefined
+  let owner = isExecutionId(id) ? await fromStore(store.ownerOf(id)) : undefined
+  if (owner === undefined && (await fromStore(awaitOwed(store, id, caller)))) owner = await fromStore(store.ownerOf(id))
   if (owner === undefined || !mayWatch({ id, owner }, caller)) throw toNotFound(id)
 }
 

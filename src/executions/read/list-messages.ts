@@ -8,13 +8,37 @@ import type { ReadServices } from '../services.js'
 import type { MessageCommands } from '../store/message-commands.js'
 import { requireOwn } from './find-execution.js'
 
-type Services = ReadServices & { readonly store: Pick<MessageCommands, 'listMessages'> }
+type Services = ReadServices & { readonly store: Pick<MessageCommands, 'listMessages' | 'dropMessages'> }
 
 /** The messages to an execution, in the order of acceptance. @throws ExecutorError EXECUTION_NOT_FOUND */
 export async function listMessages(services: Services, id: string, caller: Caller): Promise<MessageList> {
   await requireOwn(services, id, caller)
-  const { messages } = await fromStore(services.store.listMessages(id))
+  let { messages } = await fromStore(services.store.listMessages(id))
+  if (messages.some(isOpen) && (await fromStore(dropLeft(services, id))))
+    ({ messages } = await fromStore(services.store.listMessages(id)))
   return { messages: await showMessages(services, id, messages) }
+}
+
+const isOpen = ({ delivery, fate }: StoredMessage): boolean => delivery === 'steer' && fate === undefined
+
+/**
+ * A worker of an older version, which knew of no messages, may have ended the execution: nothing but this tells what
+ * became of them.
+ */
+async function dropLeft({ store }: Services, id: string): Promise<boolean> {
+  const record = await store.get(id)
+  if (!record || !isTerminal(record.state)) return false
+  const { state, attempt } = record
+  const reason = state === 'succeeded' ? 'ended' : state
+  const answer = await store.dropMessages({
+    id,
+    right: 'ended',
+    fence: undefined,
+    at: new Date(await store.now()),
+    attempt,
+    reason,
+  })
+  return answer === 'dropped'
 }
 
 /** As every surface shows them. */

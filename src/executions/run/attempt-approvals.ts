@@ -211,10 +211,11 @@ export class AttemptApprovals {
     this.#answer(held.request, record, held.isGivenUp === true ? notRun.crowded : notRun.ending)
   }
 
-  /** The CLI takes up the call for which the execution was parked. */
+  /** The CLI takes up the call for which the execution was parked; because of a hook it suggests nothing then. */
   async #repeat(request: PermissionRequest, record: ApprovalRecord): Promise<void> {
     await this.#options.journal.flushed()
-    if (!this.#isOver) this.#answer(request, record, notRun.unknown)
+    const { updates } = record.asked
+    if (!this.#isOver) this.#answer({ ...request, updates }, record, notRun.unknown)
   }
 
   /** Nobody may give an answer whose record another holder goes by. */

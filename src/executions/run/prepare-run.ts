@@ -198,6 +198,7 @@ async function planCommand(
     mcpTimeoutSeconds: config.mcpTimeoutSeconds,
     answer: await toCliSchema(run, id, owner, schemas),
     hooks: hooks.claude,
+    awaited: beginning.decided?.asked,
     attached: blocks,
     asRoot: process.getuid?.() === 0,
     simulatorUrl: config.simulatorUrl,

@@ -40,7 +40,7 @@ export type SendReply =
 
 export interface DroppedMessages {
   readonly id: string
-  readonly right: 'holder' | 'queued' | 'abandoned'
+  readonly right: 'holder' | 'queued' | 'abandoned' | 'ended'
   readonly fence: string | undefined
   /** Of one that waits or is parked, as it was seen. */
   readonly state?: string | undefined

@@ -2,6 +2,7 @@ import type { Priority } from '../../protocol/execute-request.js'
 import type { ParkReason } from '../../protocol/execution.js'
 import { PRIORITY_RANK, PRIORITY_STEP } from './queue-score.js'
 import { execute, type StoreContext } from './store-context.js'
+import type { NewRecord } from './transitions.js'
 
 /** The message that it comes from. */
 export interface OwedFollowUp {
@@ -51,14 +52,28 @@ export interface QueueReads {
   listFollowing(count: number): Promise<string[]>
   /** Dropped messages whose follow-up is to be made now. */
   listOwed(count: number): Promise<OwedFollowUp[]>
+  /** Whose follow-up this is that is to be made now. */
+  findOwed(id: string): Promise<string | undefined>
   /** Queued executions whose queue timeout is over. */
   listOverdue(count: number): Promise<string[]>
   /** Task lists that somebody must advance, waiting for at least this long, longest first. */
   listUnsettled(sinceMs: number, count: number): Promise<string[]>
 }
 
+/** Of those that are to be made now, so many are looked at: as many as a sweep makes at once. */
+const OWED_LIMIT = 100
+
 export function createQueueReads({ redis, root, run, now }: StoreContext): QueueReads {
+  async function listOwed(count: number): Promise<OwedFollowUp[]> {
+    const members = await redis.zrangebyscore(`${root}:owed`, '-inf', await now(), 'LIMIT', 0, count)
+    return members.map((member) => {
+      const [executionId = '', number] = member.split(' ')
+      return { executionId, number: Number(number) }
+    })
+  }
+
   return {
+    listOwed,
     async count() {
       const pipeline = redis.pipeline()
       for (const list of ['waiting', 'parked', 'delayed', 'following']) {
@@ -112,12 +127,14 @@ export function createQueueReads({ redis, root, run, now }: StoreContext): Queue
     listFollowing(count) {
       return redis.zrange(`${root}:following`, '0', String(count - 1))
     },
-    async listOwed(count) {
-      const members = await redis.zrangebyscore(`${root}:owed`, '-inf', await now(), 'LIMIT', 0, count)
-      return members.map((member) => {
-        const [executionId = '', number] = member.split(' ')
-        return { executionId, number: Number(number) }
-      })
+    async findOwed(id) {
+      for (const { executionId, number } of await listOwed(OWED_LIMIT)) {
+        const text = await redis.hget(`${root}:messages:${executionId}`, `owed:${number}`)
+        // Safe: sendMessage wrote it.
+        const record = text === null ? undefined : (JSON.parse(text) as Pick<NewRecord, 'id' | 'owner'>)
+        if (record?.id === id) return record.owner
+      }
+      return undefined
     },
     async listOverdue(count) {
       return redis.zrangebyscore(`${root}:deadlines`, '-inf', await now(), 'LIMIT', 0, count)

@@ -1363,6 +1363,10 @@ end`,
   end
   redis.call('HSET', messages, 'noted', count)
 end`,
+  'include/expire-messages': `local function expireMessages(id)
+  local restMs = redis.call('PTTL', record(id))
+  if restMs > 0 then redis.call('PEXPIRE', key('messages', id), restMs) end
+end`,
   'drop-messages': `local EVENT = '"type":"message.dropped","at":"%s","attempt":%d,"data":{"messageId":"%s","reason":"%s"%s}}'
 exceedMemory()
 local args = cjson.decode(ARGV[1])
@@ -1370,17 +1374,25 @@ local id, state = args.id, get(args.id, 'state')
 local isAllowed = (args.right == 'holder' and holdsFence(id, args.fence))
   or (args.right == 'queued' and isUnheld(id, args))
   or (args.right == 'abandoned' and isActive(state) and not hasLease(id))
+  or (args.right == 'ended' and state and isEnded(state))
 if not isAllowed then return {'stale'} end
 local messages = key('messages', id)
-noteMessages(id)
+local isLate = args.right == 'ended'
+if not isLate then noteMessages(id) end
 for number = 1, tonumber(redis.call('HGET', messages, 'count') or '0') do
   if redis.call('HEXISTS', messages, 'state:' .. number) == 0 then
     local message = cjson.decode(redis.call('HGET', messages, number))
     local messageId, owed = message.id, redis.call('HEXISTS', messages, 'owed:' .. number) == 1
     local following = owed and string.format(',"followUpId":"%s"', message.followUpId) or ''
-    writeNext(id, string.format(EVENT, args.at, args.attempt, messageId, args.reason, following))
+    if not isLate then
+      writeNext(id, string.format(EVENT, args.at, args.attempt, messageId, args.reason, following))
+    end
     markMessage(id, 'dropped', messageId, args.at, args.reason)
   end
+end
+if isLate then
+  redis.call('HSET', messages, 'noted', redis.call('HGET', messages, 'count') or '0')
+  expireMessages(id)
 end
 redis.call('HSET', messages, 'closing', redis.call('HGET', key('log', id), 'fence') or '')
 return {'dropped'}`,
@@ -1727,7 +1739,7 @@ if args.owed then redis.call('HSET', messages, 'owed:' .. number, args.owed) end
 if isClosed then
   redis.call('HSET', messages, 'noted', number)
   if args.owed then oweFollowUp(id, number) end
-  if isEnded(state) then redis.call('PEXPIRE', messages, math.max(1, redis.call('PTTL', record(id)))) end
+  if isEnded(state) then expireMessages(id) end
 else
   redis.call('HSET', messages, 'event:' .. number, args.event)
   if not isActive(state) then noteMessages(id) end
@@ -2042,7 +2054,8 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/now-ms',
     'events/include/owe-follow-up', 'events/include/mark-message', 'events/include/last-seq', 'events/include/write',
     'events/include/write-next', 'events/include/note-messages', 'platform/include/exceed-memory', 'include/record',
-    'include/get', 'include/has-lease', 'include/is-active', 'include/is-resting', 'include/is-unheld', 'drop-messages',
+    'include/expire-messages', 'include/get', 'include/has-lease', 'include/is-active', 'constant/TRANSITIONS',
+    'include/is-ended', 'include/is-resting', 'include/is-unheld', 'drop-messages',
   ),
   ccEnter: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -2140,8 +2153,8 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
     'events/include/write-next', 'events/include/note-messages', 'platform/include/now-ms',
     'events/include/owe-follow-up', 'platform/include/need-memory', 'tokens/include/is-made',
-    'tokens/include/is-withdrawn', 'include/record', 'include/get', 'include/is-active', 'constant/TRANSITIONS',
-    'include/is-ended', 'include/keep-attachments', 'include/store-message', 'send-message',
+    'tokens/include/is-withdrawn', 'include/record', 'include/expire-messages', 'include/get', 'include/is-active',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/keep-attachments', 'include/store-message', 'send-message',
   ),
   ccSetBudget: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',

@@ -13,7 +13,9 @@ export function describeCredentials(pool: CredentialPool): Described {
   if (!first || !chosen) throw new Error('a worker has a credential, and be it none')
   const { method, source, billed, message, remedy } = chosen.credentials
   const { problem: trouble } = chosen.login ?? {}
-  const names = pool.list.map(({ credentials: { message: described } }) => described)
+  const names = pool.list.map(({ name, credentials: { method: kind, message: described } }) =>
+    kind === 'simulated' ? `${name} (simulated)` : described,
+  )
   return {
     credential: first.name,
     credentials,

@@ -12,11 +12,11 @@
 --- @include "../../../platform/lua/include/key.lua"
 --- @include "../../../platform/lua/include/need-memory.lua"
 --- @include "../../../tokens/lua/include/is-withdrawn.lua"
+--- @include "./include/expire-messages.lua"
 --- @include "./include/get.lua"
 --- @include "./include/is-active.lua"
 --- @include "./include/is-ended.lua"
 --- @include "./include/keep-attachments.lua"
---- @include "./include/record.lua"
 --- @include "./include/store-message.lua"
 
 local args = cjson.decode(ARGV[1])
@@ -53,7 +53,7 @@ if args.owed then redis.call('HSET', messages, 'owed:' .. number, args.owed) end
 if isClosed then
   redis.call('HSET', messages, 'noted', number)
   if args.owed then oweFollowUp(id, number) end
-  if isEnded(state) then redis.call('PEXPIRE', messages, math.max(1, redis.call('PTTL', record(id)))) end
+  if isEnded(state) then expireMessages(id) end
 else
   redis.call('HSET', messages, 'event:' .. number, args.event)
   if not isActive(state) then noteMessages(id) end
