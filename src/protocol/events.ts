@@ -15,6 +15,7 @@ import {
 import { HookFinished } from './hooks.js'
 import { ExecutionId, Timestamp } from './ids.js'
 import { MESSAGE_EVENTS } from './messages.js'
+import { ProjectInstructions } from './project-instructions.js'
 import { LimitKind, RunContainment } from './sandbox.js'
 import { NewBudget } from './usage.js'
 
@@ -55,6 +56,9 @@ export const EVENT_DATA = {
     containment: RunContainment.optional(),
     credential: z.string().optional().meta({ description: 'The name of the credential that this attempt uses.' }),
     attachments: SentAttachments.meta({ description: 'Those of the request, as this attempt hands them to the CLI.' }),
+    projectInstructions: ProjectInstructions.optional().meta({
+      description: 'What the workspace says to Claude; absent where it says nothing, or is trusted.',
+    }),
   }),
   'text.delta': z.object({
     message: z

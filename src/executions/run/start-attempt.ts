@@ -109,7 +109,7 @@ function toFingerprints(record: ExecutionRecord): string[] {
 
 async function storeStart(
   { services, fence, attempt, credential }: HeldClaim,
-  { record, run, beginning, sessionId, command, attachments, mask, child, reach }: PreparedRun,
+  { record, run, beginning, sessionId, command, attachments, projectInstructions, mask, child, reach }: PreparedRun,
 ) {
   const { store, config, claude, workerId } = services
   return store.start(
@@ -139,6 +139,7 @@ async function storeStart(
         resumed: beginning.kind === 'resume' || undefined,
         model: run.model,
         attachments: attachments.sent,
+        projectInstructions,
       },
     },
     record.taskIndex === undefined
