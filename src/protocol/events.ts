@@ -18,6 +18,7 @@ import { MESSAGE_EVENTS } from './messages.js'
 import { ProjectInstructions } from './project-instructions.js'
 import { LimitKind, RunContainment } from './sandbox.js'
 import { NewBudget } from './usage.js'
+import { StartedWorktree } from './worktrees.js'
 
 const control = z.object({
   by: z.string().meta({ description: 'The name of the token, or the part of the service, that requested it.' }),
@@ -48,6 +49,7 @@ export const EVENT_DATA = {
     model: z.string().optional().meta({ description: 'The model asked for; absent: the CLI’s default.' }),
     sessionId: z.string(),
     workspace: z.string(),
+    worktree: StartedWorktree.optional().meta({ description: 'If the run works in a git worktree of its own.' }),
     argv: z.array(z.string()).meta({ description: 'The command line, redacted.' }),
     resumed: z
       .boolean()

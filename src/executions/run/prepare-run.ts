@@ -10,15 +10,15 @@ import { answerSchemaOf } from '../json-mode/answer-schema.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { withBudget } from '../records/plan-budget.js'
 import { otherModel } from '../submit/join-session.js'
-import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import { beginEvidence } from './collect-evidence.js'
 import type { HeldClaim } from './held-claim.js'
 import { keepDecided } from './keep-call.js'
 import { openLoader } from './load-attachments.js'
-import { openFolders } from './open-folders.js'
+import { openFolders, type OpenedFolders } from './open-folders.js'
 import { planCommand } from './plan-command.js'
 import { planBeginning } from './plan-continuation.js'
 import type { PreparedRun, Unstarted } from './prepared-run.js'
+import { openCaches } from './run-caches.js'
 import { requireAble } from './require-able.js'
 import { listOwn, listProtected, openRunSandbox, type RunSandbox } from './run-sandbox.js'
 import { maskOf } from './run-secrets.js'
@@ -51,7 +51,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   if (able.kind !== 'able') return able
   const opened = await openFolders(claim, record)
   if (opened.kind !== 'opened') return opened
-  const { folders, workspace } = opened
+  const { folders, workspace, worktree } = opened
   const run = withBudget(withTimeout(runOf(record), record), record, config)
   const planned = await planBeginning(record, run, { log, home: folders.home, store: services.store })
   if (planned.kind === 'impossible') return refused(planned.outcome)
@@ -73,10 +73,11 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   if ('status' in attached) return refused(attached)
   const parts = { claude: able.claude, run, beginning, sessionId, blocks: attached.blocks, ...opened }
   const { command, projectInstructions } = await planCommand(claim, record, parts)
-  const reach = await openReach(claim, record, { level: able.level, folders, planned: command })
+  const reach = await openReach(claim, record, { level: able.level, planned: command, ...opened })
   if ('kind' in reach) return reach
   const attachments = { sent: attached.sent, load }
-  const prepared = { record, run, beginning, answerSchema, sessionId, folders, reach, attachments, projectInstructions }
+  const prepared = { record, run, beginning, answerSchema, sessionId, folders, reach, attachments }
+  const told = { worktree, projectInstructions }
   const mask = await maskOf(services, run)
   // Before there is a process: its warden is heard from only later.
   const evidence = await beginEvidence(record, folders, workspace, config)
@@ -95,7 +96,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
       sandbox: reach.sandbox,
       heartbeatTimeoutMs: config.lockSeconds * 1_000 * HEARTBEAT_TIMEOUT_OF_LEASE,
     })
-    return { kind: 'prepared', ...prepared, command: reach.command, mask, evidence, child, leaveGate }
+    return { kind: 'prepared', ...prepared, ...told, command: reach.command, mask, evidence, child, leaveGate }
   } catch (error) {
     leaveGate()
     evidence.close()
@@ -110,11 +111,26 @@ const withTimeout = (run: RunRequest, { timeoutEstimate }: ExecutionRecord): Run
 /** Its sandbox, proxy and login, and the files that its command reads. */
 async function openReach(
   { services, credential, lifetime }: HeldClaim,
-  { request }: ExecutionRecord,
-  { level, folders, planned }: { level: SandboxLevel; folders: RunFolders; planned: ClaudeCommand },
+  record: ExecutionRecord,
+  {
+    level,
+    folders,
+    worktree,
+    planned,
+  }: Pick<OpenedFolders, 'folders' | 'worktree'> & { level: SandboxLevel; planned: ClaudeCommand },
 ): Promise<RunSandbox | Unstarted> {
   try {
-    const reach = await openRunSandbox(services, credential, request, level, folders, planned)
+    const caches = await openCaches(services, record, level, folders)
+    const reach = await openRunSandbox(
+      services,
+      credential,
+      record.request,
+      level,
+      folders,
+      // A variable that the operator lets through is his own choice.
+      { ...planned, env: { ...caches.variables, ...planned.env } },
+      [caches.opening, ...(worktree ? [worktree.opening] : [])],
+    )
     // Until the claim is over, whatever happens from here on: it may have a proxy, and follows the login.
     lifetime.own('sandbox', reach, (opened) => opened.close())
     for (const { name, content } of reach.command.files)
