@@ -39,7 +39,12 @@ function makeRepository(name: string): string {
 }
 
 const service = await openTestService(t, {
-  env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_ALLOWED_ROOTS: projects, HOME: operator },
+  env: {
+    CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,
+    CC_EXECUTOR_ALLOWED_ROOTS: projects,
+    CC_EXECUTOR_SANDBOX: 'host',
+    HOME: operator,
+  },
 })
 const RESULT = {
   line: {
@@ -68,7 +73,7 @@ void t.test('a run commits as the operator, of whose configuration it sees nothi
   const ended = await run(
     'echo b >> a.txt; git commit -qam second; git config --global --list > listed; git config user.email; ' +
       'git config user.email own@example.org; echo c >> a.txt; git commit -qam third',
-    { workspace },
+    { workspace, sandbox: 'workspace' },
   )
   t.equal(ended.status, 'succeeded')
   t.equal(
@@ -130,7 +135,7 @@ void t.test('git works in a workspace that belongs to another user', { skip: pro
     }
   }
   give(workspace)
-  const ended = await run('git log --format=%s > said 2>&1', { workspace, sandbox: 'host' })
+  const ended = await run('git log --format=%s > said 2>&1', { workspace })
   t.equal(ended.status, 'succeeded')
   t.equal(execFileSync('cat', [join(workspace, 'said')]).toString(), 'first\n')
 })

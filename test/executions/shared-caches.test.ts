@@ -19,6 +19,7 @@ const service = await openTestService(t, {
   env: {
     CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,
     CC_EXECUTOR_TOKENS: 'one=a-token-of-the-first-0001,two=a-token-of-the-second-002',
+    CC_EXECUTOR_SANDBOX: 'host',
     CC_EXECUTOR_SHARED_CACHES: `npm, go,pip=${seed}`,
   },
 })
@@ -28,7 +29,7 @@ const RESULT = {
 /** What a shell says of a file `said` in its workspace. */
 async function run(token: string, command: string, more: Record<string, unknown> = {}): Promise<string> {
   const headers = { authorization: `Bearer ${token}` }
-  const body = { prompt: JSON.stringify([{ tool: `(${command}) > said 2>&1` }, RESULT]), ...more }
+  const body = { prompt: JSON.stringify([{ tool: `(${command}) > said 2>&1` }, RESULT]), sandbox: 'workspace', ...more }
   const { body: accepted } = await service.call('POST', '/execute', {
     body,
     headers: { ...headers, prefer: 'wait=55' },

@@ -77,7 +77,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   if ('kind' in reach) return reach
   const attachments = { sent: attached.sent, load }
   const prepared = { record, run, beginning, answerSchema, sessionId, folders, reach, attachments }
-  const told = { worktree, projectInstructions }
+  const shown = { worktree, projectInstructions }
   const mask = await maskOf(services, run)
   // Before there is a process: its warden is heard from only later.
   const evidence = await beginEvidence(record, folders, workspace, config)
@@ -96,7 +96,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
       sandbox: reach.sandbox,
       heartbeatTimeoutMs: config.lockSeconds * 1_000 * HEARTBEAT_TIMEOUT_OF_LEASE,
     })
-    return { kind: 'prepared', ...prepared, ...told, command: reach.command, mask, evidence, child, leaveGate }
+    return { kind: 'prepared', ...prepared, ...shown, command: reach.command, mask, evidence, child, leaveGate }
   } catch (error) {
     leaveGate()
     evidence.close()
