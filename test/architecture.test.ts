@@ -40,6 +40,7 @@ const RULES: Record<string, Rule> = {
   'src/hooks': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
   'src/egress': { rooms: [] },
   'src/files': { rooms: ['src/protocol', 'src/platform', 'src/verification'] },
+  'src/worktrees': { rooms: ['src/protocol', 'src/platform', 'src/verification'] },
   'src/simulator': { rooms: [] },
   // Both are loaded when everything is installed: one reads what the tests say, one bundles.
   'src/setup': { rooms: [], packages: ['tap-parser', 'esbuild'] },
@@ -58,6 +59,7 @@ const RULES: Record<string, Rule> = {
       'src/egress',
       'src/platform',
       'src/telemetry',
+      'src/worktrees',
     ],
     packages: ['ioredis'],
   },
@@ -70,7 +72,7 @@ const RULES: Record<string, Rule> = {
   // Deadlines are the same for whoever waits; nothing else of the platform is a client's.
   'src/client': { rooms: ['src/protocol'], files: ['src/platform/abort-signals.ts'], packages: ['ws'] },
   'src/mcp': { rooms: ['src/protocol', 'src/client'], files: ['src/platform/abort-signals.ts'] },
-  'src/cli': { rooms: ['src/protocol', 'src/client', 'src/verification', 'src/platform'] },
+  'src/cli': { rooms: ['src/protocol', 'src/client', 'src/verification', 'src/platform', 'src/worktrees'] },
   plugins: {
     rooms: ['src/protocol', 'src/platform', 'src/tokens'],
     types: ['src/executions', 'src/telemetry'],

@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   budget: async () => (await import('./budget.js')).budget,
   files: async () => (await import('./files.js')).files,
   undo: async () => (await import('./undo.js')).undo,
+  worktrees: async () => (await import('./worktrees.js')).worktrees,
   workspaces: async () => (await import('./workspaces.js')).workspaces,
   receipt: async () => (await import('./receipt.js')).receipt,
   verify: async () => (await import('./verify.js')).verify,

@@ -1,3 +1,6 @@
+import { inflateSync } from 'node:zlib'
+import { decodeBase85 } from '../platform/base85.js'
+
 /** What a file was before a patch of one file, as the service writes it, to the byte. Texts are Latin-1: bytes. */
 
 export interface Reversed {
@@ -42,6 +45,19 @@ function readHunks(lines: readonly string[]): Hunk[] {
   return hunks
 }
 
+/** The second of its two contents is the former one. */
+function readBinary(head: string): string | undefined {
+  const [, second] = [...head.matchAll(/^literal (\d+)\n((?:[A-Za-z]\S+\n)*)/gm)]
+  const bytes = second && decodeBase85((second[2] ?? '').split('\n').slice(0, -1))
+  const length = Number(second?.[1])
+  try {
+    const content = bytes && inflateSync(bytes, { maxOutputLength: Math.max(1, length) })
+    return content?.length === length ? content.toString('latin1') : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** @param after '' of a file that was deleted */
 export function reversePatch(patch: string, after: string): Reversed {
   const lines = toLines(patch)
@@ -50,6 +66,10 @@ export function reversePatch(patch: string, after: string): Reversed {
   const octal = /^(?:old mode|deleted file mode) 100(\d{3})$/m.exec(head)?.[1]
   const mode = octal === undefined ? {} : { mode: Number.parseInt(octal, 8) }
   if (!head.includes('diff --git ') || /^Binary files .* differ$/m.test(head)) return mode
+  if (head.includes('\nGIT binary patch\n')) {
+    const before = readBinary(head)
+    return before === undefined ? mode : { ...mode, before }
+  }
   const rest = toLines(after)
   const before: string[] = []
   let position = 0

@@ -40,6 +40,8 @@ export const REQUEST_FLAGS = {
   sandbox: one,
   'network-host': many,
   workspace: one,
+  worktree: one,
+  'worktree-branch': one,
   resume: one,
   fork: flag,
   timeout: one,
@@ -78,6 +80,8 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --network-host HOST             under locked, within the operator's (repeatable)
   --no-project-instructions       CLAUDE.md of the workspace is not passed to the model
   --workspace FOLDER              a lasting folder below the service's workspace folder; with ./, ../ or /: a local path
+  --worktree REF [--worktree-branch NAME]
+                                  with --here or --workspace /DIR: in a git worktree of its own, which begins at REF
   --resume ID [--fork]            continues an earlier execution or Claude session, in its workspace; --fork: in a copy
   --timeout SECONDS|auto          auto: estimated from earlier runs
   --idle-timeout SECONDS, --queue-timeout SECONDS
@@ -123,7 +127,7 @@ function toMcpServers(text: string): unknown {
 
 /** Flag → field of the request. */
 export const FIELDS: {
-  readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork'>]: readonly [
+  readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork' | 'worktree-branch'>]: readonly [
     keyof ExecuteRequest,
     ((value: never) => unknown)?,
   ]
@@ -157,6 +161,7 @@ export const FIELDS: {
   sandbox: ['sandbox'],
   'network-host': ['network', (hosts: string[]) => ({ hosts })],
   workspace: ['workspace'],
+  worktree: ['worktree', (ref: string) => ({ ref })],
   resume: ['session', (resume: string) => ({ resume })],
   timeout: ['timeoutSeconds', (text: string) => (text === 'auto' ? text : parseNumber(text))],
   'idle-timeout': ['idleTimeoutSeconds', parseNumber],
@@ -177,8 +182,14 @@ export function toRequest(what: Pick<ExecuteRequest, 'prompt' | 'tasks'>, flags:
   })
   if (flags.fork && flags.resume === undefined)
     throw new UsageError('--fork needs --resume with the id of the execution or session to fork')
+  if (flags['worktree-branch'] !== undefined && flags.worktree === undefined)
+    throw new UsageError('--worktree-branch needs --worktree with the branch, tag or commit to begin at')
+  const worktree =
+    flags['worktree-branch'] === undefined
+      ? {}
+      : { worktree: { ref: flags.worktree, branch: flags['worktree-branch'] } }
   const session = flags.fork ? { session: { resume: flags.resume, fork: true } } : {}
-  const parsed = ExecuteRequest.safeParse({ ...what, ...Object.fromEntries(entries), ...session })
+  const parsed = ExecuteRequest.safeParse({ ...what, ...Object.fromEntries(entries), ...worktree, ...session })
   if (parsed.success) return parsed.data
   const flagOf = new Map<string, string>(Object.entries(FIELDS).map(([name, [field]]) => [field, `--${name}`]))
   throw new UsageError(

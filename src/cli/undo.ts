@@ -87,8 +87,8 @@ export const undo: Command = {
   usage: `Usage: cc-executor undo <id> [flags]
 
 Reverts the changes of a finished execution in its folder on this machine, using its patch: files that it created are
-removed, files that it modified or deleted are restored. If a file has changed since, or cannot be restored (binary,
-larger than 256 KiB, not a regular file), it is named and nothing is done. Empty folders remain.
+removed, files that it modified or deleted are restored. If a file has changed since, or cannot be restored (larger
+than 256 KiB, not a regular file), it is named and nothing is done. Empty folders remain.
 
 ${SERVICE_USAGE}`,
   async run(args) {

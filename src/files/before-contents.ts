@@ -6,6 +6,8 @@ import { isText, PATCH_FILE_BYTES } from './patch.js'
 
 /** What is kept of a workspace before its run; what comes after has no patch. */
 const LIMIT_BYTES = 64 * 1024 * 1024
+/** Of this, for files that are not text, so that they leave room for those that are. */
+const BINARY_LIMIT_BYTES = 16 * 1024 * 1024
 
 /** Where each text lies: path, start, length. */
 export type Places = ReadonlyArray<readonly [path: string, start: number, length: number]>
@@ -13,7 +15,7 @@ export type Places = ReadonlyArray<readonly [path: string, start: number, length
 const COPY_BYTES = 1024 * 1024
 
 /**
- * The text files of a workspace as they were before its run, for patches. They lie in one file without a name,
+ * The smaller files of a workspace as they were before its run, for patches. They lie in one file without a name,
  * so that nothing is left of it however the worker ends.
  */
 export class BeforeContents {
@@ -22,6 +24,7 @@ export class BeforeContents {
   #descriptor: number | undefined
   readonly #places = new Map<string, { readonly start: number; readonly length: number }>()
   #end = 0
+  #binaryBytes = 0
   #isClosed = false
 
   /** @param folder one that runs do not see */
@@ -58,8 +61,9 @@ export class BeforeContents {
 
   /** Called while a manifest is taken: with each file that was read at once. */
   readonly keep = (path: string, bytes: Buffer): void => {
-    if (this.#isClosed || bytes.length > PATCH_FILE_BYTES || this.#end + bytes.length > LIMIT_BYTES || !isText(bytes))
-      return
+    if (this.#isClosed || bytes.length > PATCH_FILE_BYTES || this.#end + bytes.length > LIMIT_BYTES) return
+    const binaryBytes = isText(bytes) ? 0 : bytes.length
+    if (this.#binaryBytes + binaryBytes > BINARY_LIMIT_BYTES) return
     try {
       // The disk may be full: then there is no patch of this file.
       this.#descriptor ??= this.#open()
@@ -69,6 +73,7 @@ export class BeforeContents {
     }
     this.#places.set(path, { start: this.#end, length: bytes.length })
     this.#end += bytes.length
+    this.#binaryBytes += binaryBytes
   }
 
   read(path: string): Buffer | undefined {

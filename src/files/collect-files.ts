@@ -124,6 +124,8 @@ class Harvest {
     const before = old && toState(old, this.#options.contentsBefore?.read(path))
     const now = after && toState(after.entry, after.bytes)
     if (toOmission(path, before, now) !== undefined) return
+    // In the patch of a file that is not text it would be deflated, and not seen.
+    if (before?.bytes && this.#options.holdsSecret?.(before.bytes) === true) return
     const patch = toPatch(path, before, now)
     if (!this.#hasRoom(patch.length) || this.#options.holdsSecret?.(patch) === true) return
     await this.#options.sink.patch(path, patch)

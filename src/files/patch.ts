@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto'
+import { deflateSync } from 'node:zlib'
 import { structuredPatch } from 'diff'
+import { encodeBase85 } from '../platform/base85.js'
 
 /** A larger file is told as different, without its lines. */
 export const PATCH_FILE_BYTES = 256 * 1024
@@ -55,19 +58,36 @@ function toHunks(before: string, after: string): string[] {
   ])
 }
 
-/** Why there are no lines; undefined where there are. */
+/** The name of a content in a repository; `git apply` holds a binary file against it before it touches the file. */
+const toBlobId = (bytes: Buffer | undefined): string =>
+  bytes === undefined ? '0'.repeat(40) : createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex')
+
+const toLiteral = (bytes: Buffer): string[] => [`literal ${bytes.length}`, ...encodeBase85(deflateSync(bytes)), '']
+
+/** Forwards and backwards, each as a whole, as `git diff --binary` writes files that are not text. */
+function toBinaryPatch(before: FileState | undefined, after: FileState | undefined): string[] {
+  const mode = before && after && toGitMode(before) === toGitMode(after) ? ` ${toGitMode(after)}` : ''
+  return [
+    `index ${toBlobId(before?.bytes)}..${toBlobId(after?.bytes)}${mode}`,
+    'GIT binary patch',
+    ...toLiteral(after?.bytes ?? Buffer.alloc(0)),
+    ...toLiteral(before?.bytes ?? Buffer.alloc(0)),
+  ]
+}
+
+/** Why it cannot be told; undefined where it can. */
 function findObstacle(states: ReadonlyArray<FileState | undefined>): string | undefined {
   const present = states.filter((state) => state !== undefined)
   if (present.some(({ bytes }) => bytes === undefined)) return 'its content was not kept'
   if (present.some(({ bytes }) => bytes && bytes.length > PATCH_FILE_BYTES))
     return `it is larger than ${PATCH_FILE_BYTES} bytes`
-  return present.some(({ bytes }) => bytes && !isText(bytes)) ? '' : undefined
+  return undefined
 }
 
 /** In place of a patch that no tool could apply: tools skip it, and apply what comes after. */
 export function toOmission(path: string, ...states: ReadonlyArray<FileState | undefined>): Buffer | undefined {
   const obstacle = findObstacle(states)
-  return obstacle === undefined ? undefined : toRemark(path, obstacle === '' ? 'it is not text' : obstacle)
+  return obstacle === undefined ? undefined : toRemark(path, obstacle)
 }
 
 export const toRemark = (path: string, why: string): Buffer => Buffer.from(`# ${quote(path)}: omitted, ${why}\n`)
@@ -75,7 +95,7 @@ export const toRemark = (path: string, why: string): Buffer => Buffer.from(`# ${
 /**
  * What happened to a file, as `git apply` and `patch -p1` read it: created where there is no `before`, deleted where
  * there is no `after`.
- * Binary files, and what nobody has, are told as different, which no tool applies without a word.
+ * What nobody has is told as different, which no tool applies without a word.
  */
 export function toPatch(path: string, before: FileState | undefined, after: FileState | undefined): Buffer {
   // One goes and another one comes, as git writes it.
@@ -90,9 +110,12 @@ export function toPatch(path: string, before: FileState | undefined, after: File
   const [fromLine, toLine] = [before ? from : '/dev/null', after ? to : '/dev/null']
   const obstacle = findObstacle([before, after])
   if (obstacle !== undefined) {
-    if (obstacle !== '') head.unshift(`# ${quote(path)}: no lines are shown, ${obstacle}`)
+    head.unshift(`# ${quote(path)}: no lines are shown, ${obstacle}`)
     return Buffer.from(`${[...head, `Binary files ${fromLine} and ${toLine} differ`].join('\n')}\n`)
   }
+  const isBinary = [before, after].some((state) => state?.bytes && !isText(state.bytes))
+  const isSame = before?.bytes !== undefined && after?.bytes?.equals(before.bytes) === true
+  if (isBinary && !isSame) return Buffer.from(`${[...head, ...toBinaryPatch(before, after)].join('\n')}\n`)
   // Latin-1 takes every byte as it is and gives it back, whatever the text's encoding.
   const hunks = toHunks(before?.bytes?.toString('latin1') ?? '', after?.bytes?.toString('latin1') ?? '')
   if (hunks.length === 0) return Buffer.from(`${head.join('\n')}\n`)

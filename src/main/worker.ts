@@ -14,6 +14,7 @@ import { HookLedger } from '../hooks/hook-ledger.js'
 import { listHookPrograms } from '../hooks/hook-programs.js'
 import { readHooks } from '../hooks/hooks-file.js'
 import type { Config } from '../platform/config.js'
+import { createGitIdentity } from '../platform/git-identity.js'
 import { createGrowingMask } from '../platform/growing-mask.js'
 import { openWithin } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
@@ -103,6 +104,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       credentials,
       hooks,
       hookLedger,
+      gitIdentity: createGitIdentity(config.gitIdentity, config.environment),
       mask,
       startGate: new StartGate(availableParallelism()),
       heldRuns: new HeldRuns(config.maxHeld),

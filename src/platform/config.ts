@@ -5,9 +5,11 @@ import { wholeNumber } from '../protocol/numbers.js'
 import { PermissionMode } from '../protocol/permission-mode.js'
 import { NetworkHost } from '../protocol/sandbox.js'
 import { cacheDirectory, defaultDataDir } from './own-folders.js'
+import { IDENTITY, NO_IDENTITY } from './git-identity.js'
 import { explainRedisUrl, hasPassword, type RedisAccess } from './redis-url.js'
 import { readSecretFiles, type SecretFile, type SecretFiles } from './secret-files.js'
 import { toTracingSettings, TRACING_VARIABLES, type TracingSettings } from './tracing-settings.js'
+import { parseSharedCaches, type SharedCache } from './shared-caches.js'
 import { SANDBOX_VARIABLES, toSandboxSettings, type SandboxSettings } from './sandbox-settings.js'
 
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
@@ -161,6 +163,25 @@ export const VARIABLES = {
     'where a worker renews the login of its machine',
   ],
   CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "apply a repository's own settings, hooks and MCP servers"],
+  CC_EXECUTOR_SHARED_CACHES: [
+    z.string().transform((value, context): SharedCache[] => {
+      try {
+        return parseSharedCaches(value)
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
+        return z.NEVER
+      }
+    }),
+    '',
+    'caches that runs share: npm, yarn, pip, uv, go, cargo, one for each token; with `npm=/DIR` each run gets a copy ' +
+      'of that folder',
+  ],
+  CC_EXECUTOR_GIT_IDENTITY: [
+    z.string().refine((text) => text === NO_IDENTITY || IDENTITY.test(text), 'expected Name <address>, or none'),
+    undefined,
+    "who the runs are in git, as `Name <address>`, or `none`; unset: `user.name` and `user.email` of the worker's own git " +
+      'configuration, of which they see nothing else',
+  ],
   CC_EXECUTOR_HOOKS: [
     absolutePath,
     undefined,
@@ -365,6 +386,9 @@ export interface Config {
   readonly sandbox: SandboxSettings
   readonly loginTokenUrl: string
   readonly trustWorkspaces: boolean
+  readonly sharedCaches: readonly SharedCache[]
+  /** `Name <address>` or `none`; undefined: the operator's own. */
+  readonly gitIdentity: string | undefined
   readonly hooksFile: string
   /** It was named: then it must be there. */
   readonly isHooksFileGiven: boolean
@@ -529,6 +553,8 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     sandbox: toSandboxSettings(values),
     loginTokenUrl: values.CC_EXECUTOR_LOGIN_TOKEN_URL,
     trustWorkspaces: values.CC_EXECUTOR_TRUST_WORKSPACES,
+    sharedCaches: values.CC_EXECUTOR_SHARED_CACHES,
+    gitIdentity: values.CC_EXECUTOR_GIT_IDENTITY,
     hooksFile: values.CC_EXECUTOR_HOOKS ?? join(dataDir, 'hooks.json'),
     isHooksFileGiven: values.CC_EXECUTOR_HOOKS !== undefined,
     allowVerifyCommands: values.CC_EXECUTOR_ALLOW_VERIFY_COMMANDS,

@@ -15,8 +15,10 @@ import {
 import { HookFinished } from './hooks.js'
 import { ExecutionId, Timestamp } from './ids.js'
 import { MESSAGE_EVENTS } from './messages.js'
+import { ProjectInstructions } from './project-instructions.js'
 import { LimitKind, RunContainment } from './sandbox.js'
 import { NewBudget } from './usage.js'
+import { StartedWorktree } from './worktrees.js'
 
 const control = z.object({
   by: z.string().meta({ description: 'The name of the token, or the part of the service, that requested it.' }),
@@ -47,6 +49,7 @@ export const EVENT_DATA = {
     model: z.string().optional().meta({ description: 'The model asked for; absent: the CLI’s default.' }),
     sessionId: z.string(),
     workspace: z.string(),
+    worktree: StartedWorktree.optional().meta({ description: 'If the run works in a git worktree of its own.' }),
     argv: z.array(z.string()).meta({ description: 'The command line, redacted.' }),
     resumed: z
       .boolean()
@@ -55,6 +58,9 @@ export const EVENT_DATA = {
     containment: RunContainment.optional(),
     credential: z.string().optional().meta({ description: 'The name of the credential that this attempt uses.' }),
     attachments: SentAttachments.meta({ description: 'Those of the request, as this attempt hands them to the CLI.' }),
+    projectInstructions: ProjectInstructions.optional().meta({
+      description: 'What the workspace says to Claude; absent where it says nothing, or is trusted.',
+    }),
   }),
   'text.delta': z.object({
     message: z

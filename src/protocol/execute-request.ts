@@ -33,6 +33,7 @@ import { isShallow, TOO_DEEP } from './nesting.js'
 import { NetworkRequest, SandboxLevel } from './sandbox.js'
 import { runText as text } from './run-text.js'
 import { SessionRequest } from './session.js'
+import { WorktreeRequest } from './worktrees.js'
 
 export const DEFAULT_TIMEOUT_SECONDS = 600
 
@@ -247,6 +248,7 @@ const fields = {
         'execution. Absolute paths only inside the allowed roots.',
       examples: ['my-project'],
     }),
+  worktree: WorktreeRequest.optional(),
   sandbox: SandboxLevel.optional().meta({
     description: 'The sandbox level of the run; the default and minimum is the operator’s CC_EXECUTOR_SANDBOX.',
   }),
@@ -393,6 +395,7 @@ const {
   command: _command,
   timeout: _timeout,
   workspace: _workspace,
+  worktree: _worktree,
   priority: _priority,
   session: _session,
   sandbox: _sandbox,
@@ -449,6 +452,8 @@ interface Asked {
   readonly command?: unknown
   readonly tasks?: unknown
   readonly session?: unknown
+  readonly workspace?: unknown
+  readonly worktree?: unknown
   readonly onTaskFailure?: unknown
   readonly timeout_per_task?: unknown
   readonly timeout?: unknown
@@ -476,6 +481,10 @@ export function requireExactlyOneTask(request: Asked, context: z.RefinementCtx):
     addIssue('timeout', 'is accepted only with command; write timeoutSeconds')
   if (request.timeout !== undefined && request.timeoutSeconds !== undefined)
     addIssue('timeout', 'give either timeout or timeoutSeconds, not both')
+  if (request.worktree !== undefined && request.session !== undefined)
+    addIssue('worktree', 'cannot be combined with session, which continues in its own workspace')
+  else if (request.worktree !== undefined && !(typeof request.workspace === 'string' && /^\//.test(request.workspace)))
+    addIssue('worktree', 'is accepted only with workspace as an absolute path')
   requireOneMode(request, context)
 }
 

@@ -6,6 +6,7 @@ import { SandboxOutcome } from './sandbox.js'
 import { TERMINAL_STATUSES } from './terminal-status.js'
 import { RunBudget } from './usage.js'
 import { Verification } from './verification.js'
+import { WorktreeOutcome } from './worktrees.js'
 
 export { isTerminal } from './terminal-status.js'
 
@@ -136,6 +137,9 @@ export const Outcome = z
     permissionDenials: z.array(PermissionDenial).optional().meta({ description: 'The first 200 of all attempts.' }),
     permissionDenialCount: z.int().optional().meta({ description: 'Total number, if not all are listed.' }),
     sandbox: SandboxOutcome.optional().meta({ description: 'Absent if the CLI was never started.' }),
+    worktree: WorktreeOutcome.optional().meta({
+      description: 'Of a run in a git worktree of its own; absent if the CLI was never started or its worker was lost.',
+    }),
     verification: Verification.optional().meta({
       description: 'Absent if the CLI was never started or its worker was lost.',
     }),

@@ -212,12 +212,12 @@ void t.test('undo restores to the byte what was modified and deleted, and names 
   t.equal(await readFile(join(folder, 'empty'), 'utf8'), '')
   await t.rejects(lstat(join(folder, 'sub/new')))
 
-  await writeFile(join(folder, 'binary'), Buffer.from([1, 0, 2]))
-  const change = doing('echo x > binary; echo y >> gone.txt; ln -s gone.txt link')
+  await writeFile(join(folder, 'large'), 'x'.repeat(300_000))
+  const change = doing('echo x > large; echo y >> gone.txt; ln -s gone.txt link')
   const second = await run(['run', '--here', '--allowed-tools', 'Bash', change], folder)
   const refused = await run(['undo', idOf(second)], folder)
   t.equal(refused.code, 1)
-  t.match(refused.stderr, / {2}binary: the patch does not contain its former content/)
+  t.match(refused.stderr, / {2}large: the patch does not contain its former content/)
   t.match(refused.stderr, / {2}link: it is not a regular file/)
   t.equal(await readFile(join(folder, 'gone.txt'), 'utf8'), 'gone\ny\n', 'and nothing is done')
 })
@@ -232,10 +232,13 @@ void t.test('any patch of a text leads back', (t) => {
     'b\nc\nd\ne\nf\ng\nh\ni\nj\nk',
     'x\nb\nc\nd\ne\nf\ng\nh\ni\nj\ny\n',
     '-a\n+b\n\\c\n',
+    '\0',
+    Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).join(''),
+    'literal 3\n\0GIT binary patch\n',
   ]
   for (const before of texts)
     for (const after of texts) {
-      const state = (text: string) => ({ bytes: Buffer.from(text), mode: 0o644 })
+      const state = (text: string) => ({ bytes: Buffer.from(text, 'latin1'), mode: 0o644 })
       const patch = toPatch('f', state(before), state(after)).toString('latin1')
       t.equal(reversePatch(patch, after).before, before, JSON.stringify([before, after]))
       if (before !== after && after !== '' && patch.includes('@@'))

@@ -3,6 +3,7 @@ import type { Containment } from '../../claude/stream/spawn-claude.js'
 import type { HookLedger } from '../../hooks/hook-ledger.js'
 import type { Hooks } from '../../hooks/hooks-file.js'
 import type { CredentialPool } from './credential-pool.js'
+import type { GitIdentity } from '../../platform/git-identity.js'
 import type { SecretMask } from '../../platform/secret-mask.js'
 import type { DomainServices } from '../services.js'
 import type { HeldRuns } from './held-runs.js'
@@ -21,6 +22,8 @@ export interface RunServices extends DomainServices {
   /** The operator's, as they were when the worker started. */
   readonly hooks: Hooks
   readonly hookLedger: HookLedger
+  /** Who the runs are in git. */
+  readonly gitIdentity: () => Promise<GitIdentity>
   readonly startGate: StartGate
   readonly heldRuns: HeldRuns
   /** Of the operator's secrets; a run has its own besides. */

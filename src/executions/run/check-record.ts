@@ -9,7 +9,7 @@ import { digestRequest } from '../records/digest-request.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { toTaskRequest } from '../records/plan-tasks.js'
 import type { DomainServices } from '../services.js'
-import { fromWorkspaceRoot, nameWorkspace, workspaceOf } from '../workspaces/workspace-name.js'
+import { fromWorkspaceRoot, nameRequested, workspaceOf } from '../workspaces/workspace-name.js'
 
 const changed = (why: string): ExecutorError =>
   new ExecutorError('FORBIDDEN', { detail: `the record differs from what the API stored: ${why}.` })
@@ -45,8 +45,8 @@ async function checkWorkspace(
   { config }: DomainServices,
 ): Promise<void> {
   if (sessionOf(record.request) !== undefined) return
-  const { workspace } = submission.request
-  const { name } = nameWorkspace(workspace, submission.id, await withAdmitted(config, record.owner, workspace))
+  const settings = await withAdmitted(config, record.owner, submission.request.workspace)
+  const { name } = nameRequested(submission.request, submission.id, settings)
   if (name !== workspaceOf(record, submission, config)) throw changed('its workspace is not the requested one')
 }
 

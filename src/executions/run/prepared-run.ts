@@ -2,6 +2,7 @@ import type { ClaudeCommand } from '../../claude/command/claude-command.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
 import type { ClaudeProcess, Containment } from '../../claude/stream/spawn-claude.js'
 import type { SecretMask } from '../../platform/secret-mask.js'
+import type { ProjectInstructions } from '../../protocol/project-instructions.js'
 import type { Outcome } from '../../protocol/execution.js'
 import type { WorkspaceEvidence } from '../../protocol/verification.js'
 import type { AnswerSchema } from '../json-mode/answer-schema.js'
@@ -13,6 +14,7 @@ import type { PossibleBeginning } from './plan-continuation.js'
 import type { AttemptReport } from './attempt-options.js'
 import type { RunAttempt } from './run-attempt.js'
 import type { RunSandbox } from './run-sandbox.js'
+import type { RunWorktree } from './run-worktree.js'
 
 /** A CLI that stands ready and has not been let go. */
 export interface PreparedRun {
@@ -25,6 +27,8 @@ export interface PreparedRun {
   readonly command: ClaudeCommand
   /** What it hands to the CLI with the prompt; `load`: for the messages to it. */
   readonly attachments: Pick<LoadedAttachments, 'sent'> & { readonly load: LoadAttachments }
+  readonly worktree: RunWorktree | undefined
+  readonly projectInstructions: ProjectInstructions | undefined
   /** What must not be told of it: the operator's secrets, and those of its request. */
   readonly mask: SecretMask
   /** What it may reach. */

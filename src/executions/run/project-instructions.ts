@@ -1,7 +1,8 @@
 import { constants } from 'node:fs'
-import { open, realpath } from 'node:fs/promises'
+import { lstat, open, realpath } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { readConfined } from '../../platform/confined-folder.js'
+import type { ProjectInstructions } from '../../protocol/project-instructions.js'
 import { isInside } from '../workspaces/workspace-name.js'
 
 const FILE = 'CLAUDE.md'
@@ -46,22 +47,55 @@ async function readOfOperator(folder: string): Promise<string> {
   }
 }
 
+const FILES = [FILE, `.claude/${FILE}`]
+/**
+ * What the CLI would take from a workspace that is trusted (measured with 2.1.197 and 2.1.332). Skills, commands and
+ * agents are no mere texts: they name tools that need no permission, hooks and servers.
+ */
+const IGNORED_PATHS = [
+  '.claude/skills',
+  '.claude/commands',
+  '.claude/agents',
+  '.claude/rules',
+  '.claude/settings.json',
+  '.claude/settings.local.json',
+  '.mcp.json',
+]
+
+async function listPresent(workspace: string, paths: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(paths.map((path) => lstat(join(workspace, path)).catch(() => undefined)))
+  return paths.filter((_path, index) => found[index] !== undefined)
+}
+
 /**
  * What CLAUDE.md says, as a text for the system prompt: the CLI itself reads none, as it would read settings and hooks
- * along with it. Nothing that it refers to (`@file`) is read. undefined: there is nothing.
+ * along with it. Nothing that it refers to (`@file`) is read. No text: there is nothing.
+ * @param options.workspace undefined: the CLI reads what it has by itself
  */
 export async function readInstructions(options: {
   readonly workspace: string | undefined
+  readonly isWanted: boolean
   readonly operatorDir: string
-}): Promise<string | undefined> {
-  const { workspace, operatorDir } = options
+}): Promise<{ readonly text: string | undefined; readonly project: ProjectInstructions | undefined }> {
+  const { workspace, isWanted, operatorDir } = options
   const found: Found[] = [
     { title: `The operator's ${FILE}, for every project`, text: await readOfOperator(operatorDir) },
   ]
-  if (workspace !== undefined)
-    for (const path of [FILE, `.claude/${FILE}`])
-      found.push({ title: `${path} of this project`, text: await readOfWorkspace(workspace, path) })
+  const read: string[] = []
+  if (workspace !== undefined && isWanted)
+    for (const path of FILES) {
+      const text = await readOfWorkspace(workspace, path)
+      found.push({ title: `${path} of this project`, text })
+      if (text !== '') read.push(path)
+    }
   const parts = found.filter(({ text }) => text !== '').map(({ title, text }) => `## ${title}\n\n${text}`)
-  if (parts.length === 0) return undefined
-  return ['# Instructions of the project and its operator\n\nAdhere to them.', ...parts].join('\n\n')
+  const notRead =
+    workspace === undefined ? [] : await listPresent(workspace, [...(isWanted ? [] : FILES), ...IGNORED_PATHS])
+  return {
+    text:
+      parts.length === 0
+        ? undefined
+        : ['# Instructions of the project and its operator\n\nAdhere to them.', ...parts].join('\n\n'),
+    project: read.length + notRead.length === 0 ? undefined : { read, notRead },
+  }
 }

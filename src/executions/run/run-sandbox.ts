@@ -15,6 +15,7 @@ import type { RunContainment, SandboxLevel, SandboxOutcome } from '../../protoco
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import type { PooledCredential } from '../claim/credential-pool.js'
 import type { RunServices } from '../claim/run-services.js'
+import type { Opening } from './opening.js'
 import { lendLogin, toOther, writeLogin, type OtherLogin, type RunLogin } from './run-login.js'
 
 /** Variables that name a file or folder which the run's programs read, where the operator's environment sets them. */
@@ -140,12 +141,13 @@ export async function openRunSandbox(
   level: SandboxLevel,
   folders: RunFolders,
   command: ClaudeCommand,
+  openings: readonly Opening[] = [],
 ): Promise<RunSandbox> {
   const { home } = folders
   const login =
     credential.login && level !== 'locked' ? await lendLogin(credential.login, home, services.logger) : undefined
   try {
-    return await openReach(services, credential, request, level, folders, command, login)
+    return await openReach(services, credential, request, level, folders, command, login, openings)
   } catch (error) {
     await login?.close()
     throw error
@@ -160,6 +162,7 @@ async function openReach(
   folders: RunFolders,
   command: ClaudeCommand,
   login: RunLogin | undefined,
+  openings: readonly Opening[],
 ): Promise<RunSandbox> {
   const { config, containment } = services
   const qualities = {
@@ -214,11 +217,12 @@ async function openReach(
       ...named,
       ...readable,
       folders.input,
+      ...openings.flatMap((opening) => opening.readable),
     ],
-    writable: [folders.home, folders.temporary, ...writable],
+    writable: [folders.home, folders.temporary, ...writable, ...openings.flatMap((opening) => opening.writable)],
     sockets,
     hidden: [...listOwn(services), ...listOfLogins(services.credentials)],
-    protected: listProtected(services),
+    protected: [...listProtected(services), ...openings.flatMap((opening) => opening.protected)],
     proxyFolder: proxy?.folder,
   }
   return {

@@ -87,7 +87,7 @@ async function verifyRun(
   claim: HeldClaim,
   { prepared, attempt, journal }: StartedAttempt,
   report: AttemptReport,
-  { outcome, usage }: { readonly outcome: Outcome; readonly usage: Usage },
+  { outcome: seen, usage }: { readonly outcome: Outcome; readonly usage: Usage },
 ): Promise<Pick<Ending, 'outcome' | 'files'> | undefined> {
   if (claim.leaving) return undefined
   const { services, fence, marker, lease, hooks } = claim
@@ -96,12 +96,13 @@ async function verifyRun(
     prepared,
     attempt,
     report,
-    outcome,
+    outcome: seen,
     containment: services.containment,
     marker,
     onProcess: (child) => lease.attach(() => child.heartbeat()),
     keepFiles: (left) => keepFiles(services, record, { fence, attempt: claim.attempt }, left),
   })
-  await hooks.afterRun(record, { outcome: verified.outcome, usage, sessionId, workspace: folders.workspace }, journal)
-  return verified
+  const outcome = (await prepared.worktree?.conclude(verified.outcome)) ?? verified.outcome
+  await hooks.afterRun(record, { outcome, usage, sessionId, workspace: folders.workspace }, journal)
+  return { ...verified, outcome }
 }

@@ -109,7 +109,19 @@ function toFingerprints(record: ExecutionRecord): string[] {
 
 async function storeStart(
   { services, fence, attempt, credential }: HeldClaim,
-  { record, run, beginning, sessionId, command, attachments, mask, child, reach }: PreparedRun,
+  {
+    record,
+    run,
+    beginning,
+    sessionId,
+    command,
+    attachments,
+    projectInstructions,
+    worktree,
+    mask,
+    child,
+    reach,
+  }: PreparedRun,
 ) {
   const { store, config, claude, workerId } = services
   return store.start(
@@ -139,6 +151,8 @@ async function storeStart(
         resumed: beginning.kind === 'resume' || undefined,
         model: run.model,
         attachments: attachments.sent,
+        projectInstructions,
+        worktree: worktree?.started,
       },
     },
     record.taskIndex === undefined

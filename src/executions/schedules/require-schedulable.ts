@@ -38,7 +38,7 @@ export async function requireRunnableRequest(
 ): Promise<void> {
   try {
     await requireRunnable(request, services, caller)
-    if (request.session === undefined) await nameFor(services, caller, request.workspace, '')
+    if (request.session === undefined) await nameFor(services, caller, request, '')
   } catch (error) {
     if (!(error instanceof ExecutorError) || !error.details.errors) throw error
     throw toInvalidRequest(

@@ -38,7 +38,7 @@ export async function getEstimate(
   query: EstimateQuery,
   caller: Caller,
 ): Promise<TimeoutEstimate> {
-  const workspace = (await nameFor(services, caller, query.workspace, '')).lock
+  const workspace = (await nameFor(services, caller, { workspace: query.workspace }, '')).lock
   const { timeoutEstimate } = await estimateFor(services, toRunRequest(query), {
     owner: caller.id,
     workspace,

@@ -1,15 +1,16 @@
 import { withAdmitted } from '../../platform/admitted-folders.js'
 import type { Caller } from '../../protocol/caller.js'
 import type { DomainServices } from '../services.js'
-import { nameWorkspace, type WorkspaceName } from '../workspaces/workspace-name.js'
+import type { ExecuteRequest } from '../../protocol/execute-request.js'
+import { nameRequested, type WorkspaceName } from '../workspaces/workspace-name.js'
 
 /** The workspace as the record names it, for this caller. @throws ExecutorError INVALID_REQUEST, FORBIDDEN */
 export const nameFor = async (
   { config }: Pick<DomainServices, 'config'>,
   caller: Caller,
-  wanted: string | undefined,
+  request: Pick<ExecuteRequest, 'workspace' | 'worktree'>,
   executionId: string,
 ): Promise<WorkspaceName> =>
-  wanted === undefined
+  request.workspace === undefined
     ? { name: executionId }
-    : nameWorkspace(wanted, executionId, await withAdmitted(config, caller.id, wanted))
+    : nameRequested(request, executionId, await withAdmitted(config, caller.id, request.workspace))

@@ -111,7 +111,7 @@ export async function planRecord(
   const createdAt = await fromStore(store.recentNow())
   const id = mintUuid(createdAt)
   const session = run?.session && { ...toWantedSession(run.session, request.workspace, config), follows }
-  const workspace = session ? undefined : await nameFor(services, caller, request.workspace, id)
+  const workspace = session ? undefined : await nameFor(services, caller, request, id)
   const priority = request.priority ?? 'normal'
   const estimate =
     run &&

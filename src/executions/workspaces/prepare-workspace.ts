@@ -97,7 +97,8 @@ function locate(name: string, folder: OpenFolder, roots: Roots): readonly string
   ]
 }
 
-async function openWorkspace(name: string, settings: Roots): Promise<Workspace> {
+/** A folder in which runs may work; made where it is missing. Whoever asks closes it. @throws WorkspaceError */
+export async function openWorkspace(name: string, settings: Roots): Promise<Workspace> {
   const { workspaceRoot, allowedRoots, admittedFolders = [] } = settings
   await makeFolder(workspaceRoot, 0o700)
   const roots = await Promise.all(
@@ -198,12 +199,15 @@ export async function clearTemporaryOf(executionId: string, roots: Pick<Roots, '
   await removeTree(beforeOf(executionId, roots))
 }
 
-/** Removes the folders that belong to one execution alone; a named workspace stays. */
+/**
+ * Removes the folders that belong to one execution alone; a named workspace stays, and with `keepsWorkspace` its own.
+ */
 export async function removeFolders(
   executionId: string,
   roots: Pick<Roots, 'dataDir' | 'workspaceRoot'>,
+  { keepsWorkspace = false }: { readonly keepsWorkspace?: boolean } = {},
 ): Promise<void> {
-  await removeTree(join(roots.workspaceRoot, executionId))
+  if (!keepsWorkspace) await removeTree(join(roots.workspaceRoot, executionId))
   // First: by the other folder the sweep finds both.
   await removeTree(temporaryOf(executionId, roots))
   await removeTree(join(sessionsOf(roots), executionId))

@@ -1,6 +1,7 @@
 import { isAbsolute, normalize, relative, resolve, sep } from 'node:path'
 import { findOwnByName, type OwnSettings } from '../../platform/own-places.js'
 import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
+import type { ExecuteRequest } from '../../protocol/execute-request.js'
 
 /** What file systems take. */
 const NAME_LIMIT_BYTES = 255
@@ -87,4 +88,21 @@ export function nameWorkspace(wanted: string | undefined, executionId: string, s
   if (first === '.' || first === '') throw refuseWorkspace('must name a folder below the workspace root')
   if (EXECUTION_ID.test(first)) throw refuseWorkspace('names the folder of an execution; choose another name')
   return { name, lock: name }
+}
+
+/**
+ * The workspace of a request. A worktree is a folder of its execution's own, which is made from the named one: who may
+ * not work there may not have it either.
+ */
+export function nameRequested(
+  { workspace, worktree }: Pick<ExecuteRequest, 'workspace' | 'worktree'>,
+  executionId: string,
+  settings: OwnSettings,
+): WorkspaceName {
+  const named = nameWorkspace(workspace, executionId, settings)
+  if (worktree === undefined) return named
+  if (isAbsolute(named.name)) return { name: executionId }
+  throw toInvalidRequest([
+    { path: 'worktree', message: 'is accepted only with a workspace inside an allowed root, not with a named one' },
+  ])
 }

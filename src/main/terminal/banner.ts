@@ -77,6 +77,12 @@ export async function describeStart(started: Started, limits = readLimits()): Pr
     row('sandbox', tellSandboxes(containment.sandboxes ?? [])),
     row('workspaces', [config.workspaceRoot, ...config.allowedRoots].join(', ')),
     row(
+      'projects',
+      config.trustWorkspaces
+        ? 'trusted: their own settings, hooks, MCP servers, skills, commands and agents count'
+        : 'their CLAUDE.md reaches the model; skills, commands, agents, hooks and MCP servers of their own do not',
+    ),
+    row(
       'hooks',
       hooks === undefined || hooks.configured.length === 0
         ? `none (${config.hooksFile} does not exist)`
