@@ -4,6 +4,7 @@ import { parseNumber } from '../protocol/numbers.js'
 import { toFieldErrors } from '../protocol/errors.js'
 import { toAttachments } from './attach.js'
 import { toMetadata, UsageError } from './command.js'
+import { REPOSITORY_FLAGS, REPOSITORY_USAGE, toRepository } from './repository-flags.js'
 
 const one = { type: 'string' } as const
 const many = { type: 'string', multiple: true } as const
@@ -40,6 +41,7 @@ export const REQUEST_FLAGS = {
   sandbox: one,
   'network-host': many,
   workspace: one,
+  ...REPOSITORY_FLAGS,
   resume: one,
   fork: flag,
   timeout: one,
@@ -78,6 +80,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --network-host HOST             under locked, within the operator's (repeatable)
   --no-project-instructions       CLAUDE.md of the workspace is not passed to the model
   --workspace FOLDER              a lasting folder below the service's workspace folder; with ./, ../ or /: a local path
+${REPOSITORY_USAGE}
   --resume ID [--fork]            continues an earlier execution or Claude session, in its workspace; --fork: in a copy
   --timeout SECONDS|auto          auto: estimated from earlier runs
   --idle-timeout SECONDS, --queue-timeout SECONDS
@@ -123,7 +126,7 @@ function toMcpServers(text: string): unknown {
 
 /** Flag → field of the request. */
 export const FIELDS: {
-  readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork'>]: readonly [
+  readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork' | keyof typeof REPOSITORY_FLAGS>]: readonly [
     keyof ExecuteRequest,
     ((value: never) => unknown)?,
   ]
@@ -178,9 +181,13 @@ export function toRequest(what: Pick<ExecuteRequest, 'prompt' | 'tasks'>, flags:
   if (flags.fork && flags.resume === undefined)
     throw new UsageError('--fork needs --resume with the id of the execution or session to fork')
   const session = flags.fork ? { session: { resume: flags.resume, fork: true } } : {}
-  const parsed = ExecuteRequest.safeParse({ ...what, ...Object.fromEntries(entries), ...session })
+  const repository = toRepository(flags)
+  const parsed = ExecuteRequest.safeParse({ ...what, ...Object.fromEntries(entries), ...session, repository })
   if (parsed.success) return parsed.data
-  const flagOf = new Map<string, string>(Object.entries(FIELDS).map(([name, [field]]) => [field, `--${name}`]))
+  const flagOf = new Map<string, string>([
+    ...Object.entries(FIELDS).map(([name, [field]]) => [field, `--${name}`] as const),
+    ['repository', '--repo'],
+  ])
   throw new UsageError(
     toFieldErrors(parsed.error)
       .map(({ path, message }) => `${flagOf.get(path.split(/[.[]/)[0] ?? '') ?? path}: ${message}`)

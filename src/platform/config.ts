@@ -8,6 +8,7 @@ import { cacheDirectory, defaultDataDir } from './own-folders.js'
 import { explainRedisUrl, hasPassword, type RedisAccess } from './redis-url.js'
 import { readSecretFiles, type SecretFile, type SecretFiles } from './secret-files.js'
 import { toTracingSettings, TRACING_VARIABLES, type TracingSettings } from './tracing-settings.js'
+import { REPOSITORY_VARIABLES, toRepositorySettings, type RepositorySettings } from './repository-settings.js'
 import { SANDBOX_VARIABLES, toSandboxSettings, type SandboxSettings } from './sandbox-settings.js'
 
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
@@ -161,6 +162,7 @@ export const VARIABLES = {
     'where a worker renews the login of its machine',
   ],
   CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "apply a repository's own settings, hooks and MCP servers"],
+  ...REPOSITORY_VARIABLES,
   CC_EXECUTOR_HOOKS: [
     absolutePath,
     undefined,
@@ -365,6 +367,7 @@ export interface Config {
   readonly sandbox: SandboxSettings
   readonly loginTokenUrl: string
   readonly trustWorkspaces: boolean
+  readonly repositories: RepositorySettings
   readonly hooksFile: string
   /** It was named: then it must be there. */
   readonly isHooksFileGiven: boolean
@@ -485,6 +488,8 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     )
   }
   const credentialsFile = values.CC_EXECUTOR_CREDENTIALS_FILE
+  const repositories = toRepositorySettings(values)
+  const gitFile = repositories.credentialsFile
   if (credentialsFile !== undefined && values.CC_EXECUTOR_CREDENTIAL !== undefined)
     throw new ConfigError('CC_EXECUTOR_CREDENTIAL: the entries of CC_EXECUTOR_CREDENTIALS_FILE have names; unset it.')
   return {
@@ -529,6 +534,7 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     sandbox: toSandboxSettings(values),
     loginTokenUrl: values.CC_EXECUTOR_LOGIN_TOKEN_URL,
     trustWorkspaces: values.CC_EXECUTOR_TRUST_WORKSPACES,
+    repositories,
     hooksFile: values.CC_EXECUTOR_HOOKS ?? join(dataDir, 'hooks.json'),
     isHooksFileGiven: values.CC_EXECUTOR_HOOKS !== undefined,
     allowVerifyCommands: values.CC_EXECUTOR_ALLOW_VERIFY_COMMANDS,
@@ -576,6 +582,7 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     secretFiles: [
       ...secretFiles,
       ...(credentialsFile === undefined ? [] : [{ path: credentialsFile, setting: 'CC_EXECUTOR_CREDENTIALS_FILE' }]),
+      ...(gitFile === undefined ? [] : [{ path: gitFile, setting: 'CC_EXECUTOR_GIT_CREDENTIALS_FILE' }]),
     ],
     cacheBin: join(cacheDirectory(environment), 'bin'),
     environment,

@@ -15,6 +15,7 @@ import {
 import { HookFinished } from './hooks.js'
 import { ExecutionId, Timestamp } from './ids.js'
 import { MESSAGE_EVENTS } from './messages.js'
+import { StartedRepository } from './repositories.js'
 import { LimitKind, RunContainment } from './sandbox.js'
 import { NewBudget } from './usage.js'
 
@@ -47,6 +48,7 @@ export const EVENT_DATA = {
     model: z.string().optional().meta({ description: 'The model asked for; absent: the CLI’s default.' }),
     sessionId: z.string(),
     workspace: z.string(),
+    repository: StartedRepository.optional().meta({ description: 'Of a run on a repository.' }),
     argv: z.array(z.string()).meta({ description: 'The command line, redacted.' }),
     resumed: z
       .boolean()

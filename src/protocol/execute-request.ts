@@ -30,6 +30,7 @@ import {
 } from './limits.js'
 import { PermissionMode } from './permission-mode.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
+import { RepositoryRequest } from './repositories.js'
 import { NetworkRequest, SandboxLevel } from './sandbox.js'
 import { runText as text } from './run-text.js'
 import { SessionRequest } from './session.js'
@@ -247,6 +248,7 @@ const fields = {
         'execution. Absolute paths only inside the allowed roots.',
       examples: ['my-project'],
     }),
+  repository: RepositoryRequest.optional(),
   sandbox: SandboxLevel.optional().meta({
     description: 'The sandbox level of the run; the default and minimum is the operator’s CC_EXECUTOR_SANDBOX.',
   }),
@@ -393,6 +395,7 @@ const {
   command: _command,
   timeout: _timeout,
   workspace: _workspace,
+  repository: _repository,
   priority: _priority,
   session: _session,
   sandbox: _sandbox,
@@ -449,6 +452,8 @@ interface Asked {
   readonly command?: unknown
   readonly tasks?: unknown
   readonly session?: unknown
+  readonly workspace?: unknown
+  readonly repository?: unknown
   readonly onTaskFailure?: unknown
   readonly timeout_per_task?: unknown
   readonly timeout?: unknown
@@ -463,6 +468,14 @@ export function requireExactlyOneTask(request: Asked, context: z.RefinementCtx):
     addIssue('prompt', 'either prompt, command or tasks is required')
   if (request.prompt !== undefined && request.command !== undefined)
     addIssue('command', 'give either prompt or command, not both')
+  for (const field of ['workspace', 'session'] as const)
+    if (request.repository !== undefined && request[field] !== undefined)
+      addIssue(
+        field,
+        field === 'session'
+          ? 'cannot be combined with repository: the session continues in its own checkout'
+          : 'give either repository or workspace, not both',
+      )
   if (request.tasks !== undefined && request.session !== undefined)
     addIssue('session', 'cannot be combined with tasks: each task has a new context')
   if (request.tasks !== undefined)

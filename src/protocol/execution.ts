@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { TimeoutEstimate } from './estimate.js'
 import { ExecuteRequest } from './execute-request.js'
 import { Cursor, ExecutionId, Timestamp } from './ids.js'
+import { RepositoryOutcome } from './repositories.js'
 import { SandboxOutcome } from './sandbox.js'
 import { TERMINAL_STATUSES } from './terminal-status.js'
 import { RunBudget } from './usage.js'
@@ -53,6 +54,7 @@ export const OutcomeCode = z
     'VERIFICATION_FAILED',
     'WORKER_LOST',
     'WORKSPACE_ERROR',
+    'REPOSITORY_ERROR',
     'FORBIDDEN',
     'MCP_UNAVAILABLE',
     'SESSION_NOT_FOUND',
@@ -136,6 +138,9 @@ export const Outcome = z
     permissionDenials: z.array(PermissionDenial).optional().meta({ description: 'The first 200 of all attempts.' }),
     permissionDenialCount: z.int().optional().meta({ description: 'Total number, if not all are listed.' }),
     sandbox: SandboxOutcome.optional().meta({ description: 'Absent if the CLI was never started.' }),
+    repository: RepositoryOutcome.optional().meta({
+      description: 'Of a run on a repository; absent if the CLI was never started or its worker was lost.',
+    }),
     verification: Verification.optional().meta({
       description: 'Absent if the CLI was never started or its worker was lost.',
     }),

@@ -9,6 +9,7 @@ import { spawnClaude } from '../../claude/stream/spawn-claude.js'
 import { withAdmitted } from '../../platform/admitted-folders.js'
 import { writeConfined } from '../../platform/confined-folder.js'
 import type { SandboxLevel } from '../../protocol/sandbox.js'
+import { GitError } from '../../repositories/git-error.js'
 import type { StartGate } from '../claim/start-gate.js'
 import { enqueueReady } from '../conclude/enqueue-ready.js'
 import { answerSchemaOf } from '../json-mode/answer-schema.js'
@@ -30,6 +31,7 @@ import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
 import type { PreparedRun, Unstarted } from './prepared-run.js'
 import { readInstructions } from './project-instructions.js'
 import { requireAble } from './require-able.js'
+import { openRepository, type RunRepository } from './run-repository.js'
 import { listOwn, listProtected, openRunSandbox, type RunSandbox } from './run-sandbox.js'
 import { maskOf } from './run-secrets.js'
 import {
@@ -61,7 +63,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   if (able.kind !== 'able') return able
   const opened = await openFolders(claim, record)
   if (opened.kind !== 'opened') return opened
-  const { folders, workspace } = opened
+  const { folders, workspace, repository } = opened
   const run = withBudget(withTimeout(runOf(record), record), record, config)
   const planned = await planBeginning(record, run, { log, home: folders.home, store: services.store })
   if (planned.kind === 'impossible') return refused(planned.outcome)
@@ -86,7 +88,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   const reach = await openReach(claim, record, { level: able.level, folders, planned: command })
   if ('kind' in reach) return reach
   const attachments = { sent: attached.sent, load }
-  const prepared = { record, run, beginning, answerSchema, sessionId, folders, reach, attachments }
+  const prepared = { record, run, beginning, answerSchema, sessionId, folders, reach, attachments, repository }
   const mask = await maskOf(services, run)
   // Before there is a process: its warden is heard from only later.
   const evidence = await beginEvidence(record, folders, workspace, config)
@@ -115,6 +117,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
 
 interface OpenedFolders {
   readonly kind: 'opened'
+  readonly repository: RunRepository | undefined
   readonly folders: RunFolders
   readonly workspace: Workspace
 }
@@ -134,11 +137,28 @@ async function openFolders(claim: HeldClaim, record: ExecutionRecord): Promise<O
     await renewHome(folders.home, { isFirstAttempt: record.attempt === 0 })
     for (const session of new Set([record.source?.sessionId, record.sessionId]))
       if (session !== undefined) await adoptSession(operatorClaudeFolder(config.environment), folders.home, session)
+    const repository = await openCheckout(claim, record, workspace)
+    if (repository === 'stopped') return { kind: 'stopped', folders }
+    if (repository !== undefined && 'kind' in repository) return repository
     // Once: a further attempt continues with what the one before has made of them.
     if (record.attempt === 0) await writeInlineFiles(workspace.address, record.request.files ?? [])
-    return { kind: 'opened', folders, workspace }
+    return { kind: 'opened', folders, workspace, repository }
   } catch (error) {
     return refused(toFolderFailure(error))
+  }
+}
+
+async function openCheckout(
+  claim: HeldClaim,
+  record: ExecutionRecord,
+  workspace: Workspace,
+): Promise<RunRepository | undefined | 'stopped' | Unstarted> {
+  try {
+    return await openRepository(claim, record, workspace)
+  } catch (error) {
+    if (!(error instanceof GitError)) throw error
+    if (claim.preparing.aborted) return 'stopped'
+    return refused(failed('REPOSITORY_ERROR', error.message))
   }
 }
 

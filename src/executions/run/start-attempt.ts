@@ -109,7 +109,7 @@ function toFingerprints(record: ExecutionRecord): string[] {
 
 async function storeStart(
   { services, fence, attempt, credential }: HeldClaim,
-  { record, run, beginning, sessionId, command, attachments, mask, child, reach }: PreparedRun,
+  { record, run, beginning, sessionId, command, attachments, mask, child, reach, repository }: PreparedRun,
 ) {
   const { store, config, claude, workerId } = services
   return store.start(
@@ -133,6 +133,7 @@ async function storeStart(
         claudeVersion: claude?.version ?? '',
         sessionId,
         workspace: record.workspace,
+        repository: repository?.started,
         argv: command.argv.map(mask.text),
         containment: reach.containment,
         credential: credential.name,
