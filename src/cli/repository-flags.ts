@@ -16,7 +16,8 @@ export const REPOSITORY_FLAGS = {
   'push-always': flag,
 } as const
 
-export const REPOSITORY_USAGE = `  --repo URL                      in place of --workspace: a checkout of this repository, on a branch of its own
+export const REPOSITORY_USAGE = `\
+  --repo URL                      in place of --workspace: a checkout of this repository, on its own branch
   --ref NAME                      branch, tag or commit to begin with; default: the default branch
   --branch NAME                   the branch on which the run works; default cc-executor/<id>
   --depth N, --submodules         so many commits of the history; submodules as well

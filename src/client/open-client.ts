@@ -90,10 +90,6 @@ export interface Client extends ResourceCalls {
   patch(executionId: string, path?: string, options?: CallOptions): Promise<string>
   /** The patch of one file, to the byte: a text need not be UTF-8. */
   patchBytes(executionId: string, path: string, options?: CallOptions): Promise<Uint8Array>
-  /** What a run on a repository has committed, for `git am`; to the byte. */
-  commits(executionId: string, options?: CallOptions): Promise<Uint8Array>
-  /** The same as a git bundle. */
-  bundle(executionId: string, options?: CallOptions): Promise<Uint8Array>
   /** Lets runs of this token work in a folder of the service's machine; for its own user, who proves that he is. */
   admitFolder(request: AdmissionRequest, options?: CallOptions): Promise<Admission>
   admissions(query?: PageQuery, options?: CallOptions): Promise<AdmissionList>
@@ -208,10 +204,6 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
         headers: { accept: 'text/x-diff' },
         signal,
       }),
-    commits: (executionId, { signal } = {}) =>
-      rest.bytes({ path: at(executionId, '/patch'), headers: { accept: '*/*' }, signal }),
-    bundle: (executionId, { signal } = {}) =>
-      rest.bytes({ path: at(executionId, '/bundle'), headers: { accept: '*/*' }, signal }),
     admitFolder: (body, { signal } = {}) => ask({ method: 'POST', path: '/workspaces/admissions', body, signal }),
     admissions: (query = {}, { signal } = {}) => ask({ path: '/workspaces/admissions', query: { ...query }, signal }),
     async withdrawAdmission(id, { signal } = {}) {

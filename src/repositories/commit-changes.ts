@@ -152,6 +152,17 @@ function toStatistics(text: string): Pick<Committed, 'filesChanged' | 'insertion
   }
 }
 
+/** Of a commit of the worker's. */
+export function toIdentity(author: string): Record<string, string> {
+  const [, name = '', address = ''] = /^(.*) <(.*)>$/.exec(author) ?? []
+  return {
+    GIT_AUTHOR_NAME: name,
+    GIT_AUTHOR_EMAIL: address,
+    GIT_COMMITTER_NAME: name,
+    GIT_COMMITTER_EMAIL: address,
+  }
+}
+
 export const COMPARE = ['--no-ext-diff', '--no-textconv', '--ignore-submodules=none'] as const
 
 /** Commits what a run has left, on top of what it has committed itself. @throws GitError */
@@ -173,16 +184,10 @@ export async function commitChanges(
     const taken = await takeTree(git, workspace, limitBytes)
     notCommitted = taken.notCommitted
     if (taken.tree !== parentTree) {
-      const [, name = '', address = ''] = /^(.*) <(.*)>$/.exec(author) ?? []
       tree = taken.tree
       head = await git.own(['commit-tree', tree, '-p', parent, '-F', '-'], {
         input: `${message}\n`,
-        env: {
-          GIT_AUTHOR_NAME: name,
-          GIT_AUTHOR_EMAIL: address,
-          GIT_COMMITTER_NAME: name,
-          GIT_COMMITTER_EMAIL: address,
-        },
+        env: toIdentity(author),
       })
     }
   }

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { COMPARE, type Committed } from './commit-changes.js'
+import { COMPARE, toIdentity, type Committed } from './commit-changes.js'
 import { GitError } from './git-error.js'
 import { runGit, type GitMeans } from './run-git.js'
 
@@ -21,15 +21,19 @@ interface Keeper {
   readonly means: GitMeans
   readonly keeper: string
   readonly limitBytes: number
+  readonly author: string
 }
 
-async function ask({ means, keeper, limitBytes }: Keeper, args: readonly string[]): Promise<Buffer> {
+async function ask(
+  { means, keeper, limitBytes, author }: Keeper,
+  args: readonly string[],
+): Promise<Buffer> {
   const pieces: Buffer[] = []
   let bytes = 0
   await runGit(means, {
     args,
     cwd: keeper,
-    env: { GIT_DIR: keeper },
+    env: { GIT_DIR: keeper, ...toIdentity(author) },
     isOwn: true,
     onOutput(chunk) {
       bytes += chunk.length
@@ -90,11 +94,11 @@ export async function deliver(
   keeper: string,
   branch: string,
   committed: Committed,
-  { message, limitBytes }: { readonly message: string; readonly limitBytes: number },
+  { message, author, limitBytes }: { readonly message: string; readonly author: string; readonly limitBytes: number },
 ): Promise<Delivery> {
   const { base, head } = committed
   if (head === base) return { patch: Buffer.alloc(0), bundle: undefined }
-  const bounded = { means, keeper, limitBytes }
+  const bounded = { means, keeper, limitBytes, author }
   const patch = await toPatch(bounded, committed, message)
   const bundle = await askBounded(bounded, ['bundle', 'create', '-q', '-', `^${base}`, `refs/heads/${branch}`])
   return { patch, bundle }

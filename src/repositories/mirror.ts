@@ -210,8 +210,8 @@ class Mirror {
 const PACKS_LIMIT = 30
 
 /**
- * The commit that `ref` is now, with all that it needs, on this host. However many ask for one repository at once, it is
- * fetched once at a time, and whoever has waited takes what was fetched meanwhile. @throws GitError
+ * The commit that `ref` is now, with all that it needs, on this host. However many ask for one repository at once, it
+ * is fetched once at a time, and whoever has waited takes what was fetched meanwhile. @throws GitError
  */
 export async function obtain(
   mirrors: Mirrors,

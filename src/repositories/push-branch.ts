@@ -7,7 +7,7 @@ import { runGit } from './run-git.js'
 
 /** A line of `git push --porcelain` that says no. */
 const REFUSED = /^!\t\S*\t(.*)$/m
-/** Where there is no sandbox nothing of a repository of this host may run; elsewhere its hooks are its owner's rules. */
+/** Where there is no sandbox nothing of a repository of this host may run: its hooks could be a run's. */
 const WITHOUT_HOOKS = 'git -c core.hooksPath=/dev/null -c core.alternateRefsCommand=true receive-pack'
 
 /** Pushes a commit as a branch, never by force. Failures are told, not thrown. undefined: it was taken. */

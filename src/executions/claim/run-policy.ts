@@ -35,7 +35,8 @@ const adminOnly = (path: string, detail: string): ExecutorError =>
 
 /**
  * What may be asked here, and with these rights. The API asks when a request comes, the worker when it is about to run:
- * whoever can write to the store between the two gains nothing. @throws ExecutorError FORBIDDEN, INVALID_REQUEST, REPOSITORY_NOT_ALLOWED
+ * whoever can write to the store between the two gains nothing.
+ * @throws ExecutorError FORBIDDEN, INVALID_REQUEST, REPOSITORY_NOT_ALLOWED
  */
 export function requirePermitted(
   run: Pick<RunRequest, 'permissionMode' | 'verify' | 'mcpServers'>,

@@ -9,7 +9,6 @@ import { spawnClaude } from '../../claude/stream/spawn-claude.js'
 import { withAdmitted } from '../../platform/admitted-folders.js'
 import { writeConfined } from '../../platform/confined-folder.js'
 import type { SandboxLevel } from '../../protocol/sandbox.js'
-import { GitError } from '../../repositories/git-error.js'
 import type { StartGate } from '../claim/start-gate.js'
 import { enqueueReady } from '../conclude/enqueue-ready.js'
 import { answerSchemaOf } from '../json-mode/answer-schema.js'
@@ -28,10 +27,11 @@ import type { HeldClaim } from './held-claim.js'
 import { keepDecided } from './keep-call.js'
 import { openLoader, type LoadedAttachments } from './load-attachments.js'
 import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
+import { openCheckout } from './open-checkout.js'
 import type { PreparedRun, Unstarted } from './prepared-run.js'
 import { readInstructions } from './project-instructions.js'
 import { requireAble } from './require-able.js'
-import { openRepository, type RunRepository } from './run-repository.js'
+import type { RunRepository } from './run-repository.js'
 import { listOwn, listProtected, openRunSandbox, type RunSandbox } from './run-sandbox.js'
 import { maskOf } from './run-secrets.js'
 import {
@@ -137,28 +137,14 @@ async function openFolders(claim: HeldClaim, record: ExecutionRecord): Promise<O
     await renewHome(folders.home, { isFirstAttempt: record.attempt === 0 })
     for (const session of new Set([record.source?.sessionId, record.sessionId]))
       if (session !== undefined) await adoptSession(operatorClaudeFolder(config.environment), folders.home, session)
-    const repository = await openCheckout(claim, record, workspace)
-    if (repository === 'stopped') return { kind: 'stopped', folders }
-    if (repository !== undefined && 'kind' in repository) return repository
+    const checkedOut = await openCheckout(claim, record, folders, workspace)
+    if (checkedOut.kind !== 'checked_out') return checkedOut
+    const { repository } = checkedOut
     // Once: a further attempt continues with what the one before has made of them.
     if (record.attempt === 0) await writeInlineFiles(workspace.address, record.request.files ?? [])
     return { kind: 'opened', folders, workspace, repository }
   } catch (error) {
     return refused(toFolderFailure(error))
-  }
-}
-
-async function openCheckout(
-  claim: HeldClaim,
-  record: ExecutionRecord,
-  workspace: Workspace,
-): Promise<RunRepository | undefined | 'stopped' | Unstarted> {
-  try {
-    return await openRepository(claim, record, workspace)
-  } catch (error) {
-    if (!(error instanceof GitError)) throw error
-    if (claim.preparing.aborted) return 'stopped'
-    return refused(failed('REPOSITORY_ERROR', error.message))
   }
 }
 

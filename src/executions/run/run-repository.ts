@@ -22,7 +22,6 @@ import type { ExecutionRecord } from '../records/execution-record.js'
 import { gitHomeOf, mirrorsOf, repositoryOf } from '../workspaces/prepare-workspace.js'
 import { isInside } from '../workspaces/workspace-name.js'
 import type { HeldClaim } from './held-claim.js'
-import { failed, toErrorText } from './start-failures.js'
 
 /** The checkout of a run, from before its start to its end. */
 export interface RunRepository {
@@ -32,6 +31,8 @@ export interface RunRepository {
   /** Pushes it, where that was asked for and nothing speaks against it. The outcome with what became of it. */
   conclude(outcome: Outcome): Promise<Outcome>
 }
+
+const toErrorText = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 interface Place {
   /** The worker's own, beside the session's folders. */
@@ -137,7 +138,7 @@ class OpenedRepository implements RunRepository {
       this.#committed = committed
       const { state } = this.#checkout
       await writeState(this.#place.folder, { ...state, head: committed.head })
-      await this.#keep(mirrors, committed, message, mask)
+      await this.#keep(mirrors, committed, { message, author, limitBytes: config.filesLimitBytes }, mask)
     }).catch((error: unknown) => {
       this.#failure = `What the run changed could not be committed: ${toErrorText(error)}`
       this.#claim.services.logger.warn({ executionId: this.#executionId, err: error }, 'a checkout was not committed')
@@ -148,7 +149,7 @@ class OpenedRepository implements RunRepository {
     const committed = this.#committed
     if (!committed) {
       if (this.#failure === undefined || outcome.status !== 'succeeded') return outcome
-      return { ...outcome, ...failed('REPOSITORY_ERROR', this.#failure) }
+      return { ...outcome, status: 'failed', code: 'REPOSITORY_ERROR', message: this.#failure }
     }
     const pushError = this.#wantsPush(outcome, committed) ? await this.#push(committed) : 'unwanted'
     const { base, head, tree, commits, filesChanged, insertions, deletions, notCommitted } = committed
@@ -195,11 +196,15 @@ class OpenedRepository implements RunRepository {
   }
 
   /** Where every API finds it; the end of the execution does not depend on it. */
-  async #keep(mirrors: Mirrors, committed: Committed, message: string, mask: SecretMask): Promise<void> {
+  async #keep(
+    mirrors: Mirrors,
+    committed: Committed,
+    options: Parameters<typeof deliver>[4],
+    mask: SecretMask,
+  ): Promise<void> {
     const { services, fence } = this.#claim
     const { keeper, state } = this.#checkout
-    const limitBytes = services.config.filesLimitBytes
-    const { patch, bundle } = await deliver(mirrors.means, keeper, state.branch, committed, { message, limitBytes })
+    const { patch, bundle } = await deliver(mirrors.means, keeper, state.branch, committed, options)
     this.#holdsSecret = Buffer.isBuffer(patch) && mask.holds(patch.toString())
     try {
       const writer = services.files.openWriter(this.#executionId, fence)
