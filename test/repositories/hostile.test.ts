@@ -7,17 +7,16 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { openFolder } from '../../src/platform/open-folder.js'
-import { toRepositorySettings } from '../../src/platform/repository-settings.js'
 import { parseRepositoryUrl } from '../../src/platform/repository-url.js'
 import { splitPath } from '../../src/platform/redis-server.js'
 import { provideCheckout } from '../../src/repositories/checkout.js'
 import { commitChanges } from '../../src/repositories/commit-changes.js'
 import { deliver } from '../../src/repositories/deliver.js'
-import { makeGitHome } from '../../src/repositories/git-environment.js'
 import type { Mirrors } from '../../src/repositories/mirror.js'
 import { pushBranch } from '../../src/repositories/push-branch.js'
 import { chooseContainment, type Containment } from '../../src/supervision/containment.js'
 import { testEnvironment } from '../support/environment.js'
+import { openRoom } from './room.js'
 import { commitFiles, git, makeRepository } from './scene.js'
 
 const folder = await realpath(await mkdtemp(join(tmpdir(), 'cce-hostile-')))
@@ -36,36 +35,11 @@ const contained = await chooseContainment({
 /** Where nothing but git's own care is in the way. */
 const bare: Containment = { ...contained, sandbox: undefined }
 
-async function openMirrors(name: string, containment: Containment): Promise<Mirrors> {
-  const home = at(name, 'home')
-  await makeGitHome(home)
-  await mkdir(at(name, 'mirrors'), { recursive: true })
-  return {
-    folder: at(name, 'mirrors'),
-    settings: toRepositorySettings({
-      CC_EXECUTOR_REPOSITORIES: ['*'],
-      CC_EXECUTOR_GIT_CREDENTIALS_FILE: undefined,
-      CC_EXECUTOR_GIT_IDENTITY: undefined,
-      CC_EXECUTOR_GIT_TIMEOUT_SECONDS: 300,
-      CC_EXECUTOR_REPOSITORY_LIMIT_BYTES: 64 * 1024 * 1024,
-      CC_EXECUTOR_MIRRORS_LIMIT_BYTES: 1024 ** 3,
-      CC_EXECUTOR_MIRRORS_SECONDS: 3_600,
-    }),
-    means: {
-      containment,
-      marker: `hostile/${name}/1`,
-      heartbeatTimeoutMs: 60_000,
-      onProcess: () => undefined,
-      // Also what a worker's own environment could bring along.
-      environment: { ...process.env, GIT_SSH_COMMAND: payload, GIT_EXTERNAL_DIFF: payload, GIT_ASKPASS: payload },
-      limits: {},
-      home,
-      ownFolders: [],
-      timeoutMs: 120_000,
-      signal: new AbortController().signal,
-    },
-  }
-}
+const openMirrors = (name: string, containment: Containment): Promise<Mirrors> =>
+  openRoom(at(name), containment, {
+    // Also what a worker's own environment could bring along.
+    environment: { ...process.env, GIT_SSH_COMMAND: payload, GIT_EXTERNAL_DIFF: payload, GIT_ASKPASS: payload },
+  })
 
 /** Every setting by which a configuration has git start something, or read one that does. */
 const CONFIG = [
