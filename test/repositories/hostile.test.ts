@@ -1,10 +1,9 @@
 // A repository that tries to have something of its own run while it is fetched, checked out, looked at, committed,
 // handed out and pushed. The payload makes a file outside of what it is allowed; nothing may make one.
-import { execFile, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { appendFile, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { openFolder } from '../../src/platform/open-folder.js'
 import { parseRepositoryUrl } from '../../src/platform/repository-url.js'
@@ -26,7 +25,7 @@ const caught = at('caught')
 await mkdir(caught)
 /** A program that says that it was run, and by what; then it does what it is called for, as far as that is nothing. */
 const payload = at('payload')
-await writeFile(payload, `#!/bin/sh\ntouch "${caught}/$(basename "$0")-$$"\ncat 2>/dev/null\nexit 0\n`, { mode: 0o755 })
+await writeFile(payload, `#!/bin/sh\ntouch "${caught}/$(basename "$0")-$$"\nexit 0\n`, { mode: 0o755 })
 
 const contained = await chooseContainment({
   policy: 'auto',
@@ -208,7 +207,7 @@ void t.test('nothing of a hostile repository is run, with a sandbox and without'
 
 void t.test('the payload works: an ordinary git is caught at once', async (t) => {
   // The last run has a clean .git again; that of the repository itself is as it was.
-  await promisify(execFile)('git', ['-c', 'safe.directory=*', 'status'], { cwd: origin }).catch(() => undefined)
+  spawnSync('git', ['-c', 'safe.directory=*', 'status'], { cwd: origin, stdio: 'ignore', timeout: 60_000 })
   t.not((await readdir(caught)).length, 0)
   await rm(caught, { recursive: true })
   await mkdir(caught)
@@ -230,7 +229,7 @@ void t.test('a repository that would be too much is refused before it is written
   const place = { folder: at('bombed/repository'), workspace }
   await t.rejects(
     provideCheckout(mirrors, 'bombed', request, place, () => true),
-    { kind: 'too_large' },
+    /more than 1000000 files/,
   )
   t.same(await readdir(at('bombed/workspace')), [])
   t.equal((await readdir(at('bombed'))).includes('repository'), false)
