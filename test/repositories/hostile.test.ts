@@ -223,7 +223,6 @@ void t.test('a repository that would be too much is refused before it is written
   }
   await git(bomb, 'update-ref', 'refs/heads/bomb', await git(bomb, 'commit-tree', tree, '-m', 'bomb'))
   const mirrors = await openMirrors('bombed', contained)
-  await mkdir(at('bombed/workspace'))
   const workspace = await openFolder(at('bombed/workspace'))
   const request = { url: bomb, ref: 'bomb' }
   const place = { folder: at('bombed/repository'), workspace }
@@ -244,7 +243,6 @@ void t.test('submodules come from the list alone', async (t) => {
   await makeRepository(outer, { 'o.txt': 'o\n', '.gitmodules': '[submodule "m"]\n\tpath = m\n\turl = ../module\n' })
   await git(outer, 'update-index', '--add', '--cacheinfo', `160000,${commit},m`)
   await git(outer, 'commit', '-q', '-m', 'with a submodule')
-  await mkdir(at('modules/workspace'))
   const workspace = await openFolder(at('modules/workspace'))
   const request = { url: outer, submodules: true }
   const place = { folder: at('modules/repository'), workspace }
