@@ -24,10 +24,7 @@ interface Keeper {
   readonly author: string
 }
 
-async function ask(
-  { means, keeper, limitBytes, author }: Keeper,
-  args: readonly string[],
-): Promise<Buffer> {
+async function ask({ means, keeper, limitBytes, author }: Keeper, args: readonly string[]): Promise<Buffer> {
   const pieces: Buffer[] = []
   let bytes = 0
   await runGit(means, {

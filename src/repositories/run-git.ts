@@ -127,8 +127,8 @@ export async function runGit(means: GitMeans, call: GitCall): Promise<GitReport>
     throw cause
   })
   let cause: GitError | undefined
-  const end = (error: GitError): void => {
-    cause ??= error
+  const end = (why: GitError): void => {
+    cause ??= why
     // Its failure is met again below, where it is waited for.
     void child.killAll().catch(() => undefined)
   }
@@ -138,13 +138,10 @@ export async function runGit(means: GitMeans, call: GitCall): Promise<GitReport>
     () => end(new GitError('timed_out', `git took longer than ${seconds} seconds (CC_EXECUTOR_GIT_TIMEOUT_SECONDS).`)),
     means.timeoutMs,
   )
-  const watch =
-    growth &&
-    setInterval(() => {
-      void sizeOfFolder(join(growth.folder, 'objects/pack')).then((bytes) => {
-        if (bytes > growth.limitBytes) end(tooLarge(growth.limitBytes))
-      })
-    }, LOOK_MS)
+  const look = async ({ folder, limitBytes }: NonNullable<GitCall['growth']>): Promise<void> => {
+    if ((await sizeOfFolder(join(folder, 'objects/pack'))) > limitBytes) end(tooLarge(limitBytes))
+  }
+  const watch = growth && setInterval(() => void look(growth), LOOK_MS)
   const pieces: Buffer[] = []
   async function drain(): Promise<void> {
     let bytes = 0

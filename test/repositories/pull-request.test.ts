@@ -1,7 +1,7 @@
 // The example of a hook that opens a pull request, against a stand-in of GitHub's API.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -10,17 +10,16 @@ import { ROOT } from '../support/paths.js'
 
 const asked: Array<{ readonly line: string; readonly token: string | undefined; readonly body: string }> = []
 let status = 201
-const server = createServer((request, response) => {
-  void text(request).then((body) => {
-    asked.push({ line: `${request.method} ${request.url}`, token: request.headers.authorization, body })
-    const isGet = request.method === 'GET'
-    response.writeHead(isGet ? 200 : status, { 'content-type': 'application/json' })
-    const refusal = { message: 'Validation Failed', errors: [{ message: 'A pull request already exists' }] }
-    response.end(
-      JSON.stringify(isGet ? { default_branch: 'trunk' } : status === 201 ? { html_url: 'https://pr/1' } : refusal),
-    )
-  })
-}).listen(0, '127.0.0.1')
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const body = await text(request)
+  asked.push({ line: `${request.method} ${request.url}`, token: request.headers.authorization, body })
+  const isGet = request.method === 'GET'
+  response.writeHead(isGet ? 200 : status, { 'content-type': 'application/json' })
+  const refusal = { message: 'Validation Failed', errors: [{ message: 'A pull request already exists' }] }
+  const created = status === 201 ? { html_url: 'https://pr/1' } : refusal
+  response.end(JSON.stringify(isGet ? { default_branch: 'trunk' } : created))
+}
+const server = createServer((request, response) => void answer(request, response)).listen(0, '127.0.0.1')
 await once(server, 'listening')
 t.teardown(() => void server.close())
 
