@@ -74,7 +74,7 @@ export const PushError = z.object({
   code: z.enum(['PUSH_REJECTED', 'PUSH_FAILED', 'REPOSITORY_NOT_ALLOWED', 'SECRET_FOUND']).meta({
     description:
       '`PUSH_REJECTED`: the repository refused the branch (it has commits that the run did not have, or a rule or ' +
-      'hook of its own); `PUSH_FAILED`: it could not be reached, or not in time; `SECRET_FOUND`: the commits ' +
+      'hook forbids it); `PUSH_FAILED`: it could not be reached, or not in time; `SECRET_FOUND`: the commits ' +
       'contain a secret of the operator. Later versions may add codes.',
   }),
   message: z.string(),

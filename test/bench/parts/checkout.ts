@@ -8,7 +8,7 @@ import { readConfig } from '../../../src/platform/config.js'
 import { provideCheckout } from '../../../src/repositories/checkout.js'
 import { chooseContainment } from '../../../src/supervision/containment.js'
 import { openRoom } from '../../repositories/room.js'
-import { makeRepository } from '../../repositories/scene.js'
+import { git, makeRepository } from '../../repositories/scene.js'
 import type { Bench } from '../bench-context.js'
 import type { Row } from '../rows.js'
 
@@ -31,6 +31,7 @@ async function timeCheckouts(): Promise<{ here: number[]; shared: number[] }> {
         await writeFile(at('origin', `d${index}`, `f${file}.ts`), `// ${index} ${file}\n${LINE.repeat(20)}`)
     }
     await makeRepository(at('origin'), {})
+    await git(at('origin'), 'repack', '-q', '-a', '-d')
     for (let round = 0; round < ROUNDS; round += 1) {
       const name = `round-${round}`
       const opened = await openRoom(at(name), containment, { mirrors: at('mirrors') })
