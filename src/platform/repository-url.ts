@@ -16,7 +16,7 @@ export class RepositoryUrlError extends Error {
 /** Without TLS or a host key everybody on the way could answer: only where nobody is on the way. */
 const PLAIN_HOSTS = new Set(['localhost', '127.0.0.1', '[::1]'])
 /** `git@example.org:acme/shop`, as git and its hosts write it; a colon after a slash belongs to a path. */
-const SCP_FORM = /^(?:([\w.-]+)@)?([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?):(?!\/\/)(.+)$/i
+const SCP_FORM = /^(?:([\w.-]+)@)?([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?):(?!\/\/|:)(.+)$/i
 /** Of a path in an address: what servers decode once more, and what no repository needs. */
 const ODD_PATH = /%(?:2e|2f|5c|00|0a|0d)|\\/i
 
@@ -37,8 +37,6 @@ function toRemote(url: URL): RepositoryAddress {
   if (search !== '' || hash !== '') refuse('must end with its path')
   if (hostname === '' || !/^[\w[]/.test(hostname)) refuse('must name a host')
   if (username.startsWith('-') || !/^[\w.-]*$/.test(username)) refuse('has a user name that no host knows')
-  if (ODD_PATH.test(pathname)) refuse('has a path that servers read in different ways')
-  // The parser has taken out what leads up; an address that had it is told so all the same, below.
   if (pathname.length < 2) refuse('must have a path')
   const isPlain = protocol === 'http:' || protocol === 'git:'
   if (isPlain && !PLAIN_HOSTS.has(hostname)) refuse(`${protocol}// is accepted on the loopback only; use https or ssh`)
@@ -68,6 +66,8 @@ export function parseRepositoryUrl(text: string): RepositoryAddress {
   if (!/^(?:https?|ssh|git):\/\//i.test(address) || !URL.canParse(address))
     return refuse('must be an https:// or ssh:// address, or an absolute path')
   if (address.split(/[/?#]/).includes('..')) refuse('must not contain ..')
+  // As it is written: the parser takes out what it understands.
+  if (ODD_PATH.test(address)) refuse('has a path that servers read in different ways')
   return toRemote(new URL(address))
 }
 

@@ -185,13 +185,21 @@ void t.test('a session goes on in the same checkout, on a .git that no run has w
     JSON.stringify(second.outcome),
   )
   t.equal(await git(origin, 'rev-parse', 'follow/up'), second.outcome?.repository?.headCommit)
+  const asked = { text: commands('echo 3 > three.txt'), delivery: 'follow_up' }
+  const { body } = await service.call('POST', `/executions/${first.id}/messages`, { body: asked })
+  const third = await service.finished(body.followUpId)
+  t.match(
+    third.outcome?.repository,
+    { baseCommit: second.outcome?.repository?.headCommit, pushed: true },
+    JSON.stringify(third),
+  )
 })
 
 void t.test('what may not be pushed is told, and nothing is forced', async (t) => {
   const moved = await run(commands('echo x > mine.txt'), {
     url: origin,
     ref: base,
-    branch: 'own/commits',
+    branch: 'follow/up',
     push: 'always',
   })
   t.match(
@@ -226,6 +234,10 @@ void t.test('what is refused before and at the start', async (t) => {
   t.match(await refusal({ repository: { url: 'ext::sh -c id' } }), { code: 'INVALID_REQUEST' })
   t.match(await refusal({ repository: { url: origin, ref: '--upload-pack=x' } }), { code: 'INVALID_REQUEST' })
   t.match(await refusal({ repository: { url: origin }, workspace: 'w' }), { code: 'INVALID_REQUEST' })
+  const session = { resume: '01a22d93-70c1-7000-8000-0a342e3299cf' }
+  t.match(await refusal({ repository: { url: origin }, session }), { code: 'INVALID_REQUEST' })
+  const command = `claude -p x --resume ${session.resume}`
+  t.match(await refusal({ prompt: undefined, command, repository: { url: origin } }), { code: 'INVALID_REQUEST' })
   const missing = await run('x', { url: origin, ref: 'nowhere' })
   t.match(missing, { status: 'failed', outcome: { code: 'REPOSITORY_ERROR', message: /"nowhere"/ } })
   t.equal((await service.call('GET', `/executions/${missing.id}/patch`)).status, 404)

@@ -21,6 +21,7 @@ function toFollowUp({ id, request }: Followed, { text, attachments }: Said): Exe
     literalPrompt: _literalPrompt,
     session: _session,
     workspace: _workspace,
+    repository: _repository,
     files: _files,
     attachments: _attachments,
     json: _json,
