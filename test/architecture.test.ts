@@ -41,6 +41,7 @@ const RULES: Record<string, Rule> = {
   'src/egress': { rooms: [] },
   'src/files': { rooms: ['src/protocol', 'src/platform', 'src/verification'] },
   'src/worktrees': { rooms: ['src/protocol', 'src/platform', 'src/verification'] },
+  'src/repositories': { rooms: ['src/protocol', 'src/platform', 'src/supervision', 'src/verification'] },
   'src/simulator': { rooms: [] },
   // Both are loaded when everything is installed: one reads what the tests say, one bundles.
   'src/setup': { rooms: [], packages: ['tap-parser', 'esbuild'] },
@@ -56,6 +57,7 @@ const RULES: Record<string, Rule> = {
       'src/verification',
       'src/hooks',
       'src/files',
+      'src/repositories',
       'src/egress',
       'src/platform',
       'src/telemetry',

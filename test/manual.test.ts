@@ -12,6 +12,7 @@ import { EVENT_TYPES } from '../src/protocol/events.js'
 import { ExecuteRequest } from '../src/protocol/execute-request.js'
 import { OutcomeCode, RetryReason } from '../src/protocol/execution.js'
 import { RPC_METHODS } from '../src/protocol/operations.js'
+import { PushError } from '../src/protocol/repositories.js'
 import { DeliveryAttempt } from '../src/protocol/webhooks.js'
 import { NOTIFICATIONS, SubscriptionClosedReason } from '../src/protocol/subscription.js'
 import { openTestService } from './support/service.js'
@@ -125,8 +126,10 @@ void t.test('it names every setting with its default; no page names one that doe
   // Of set-up, of hooks, of Claude's, and of the system's folders.
   /** Of attempts of webhooks. */
   for (const error of DeliveryAttempt.shape.error.unwrap().options) codes.add(error)
+  /** Of a push. */
+  for (const code of PushError.shape.code.options) codes.add(code)
   const elsewhere =
-    /^(?:XDG_DATA_HOME$|CC_EXECUTOR_CACHE_DIR$|CC_EXECUTOR_CLAUDE_VERSION$|HOOK_(?:STAGE|EXECUTION_ID|WORKSPACE)$|ANTHROPIC_|CLAUDE_(?:CODE|CONFIG|UID|GID)|AWS_)/
+    /^(?:XDG_DATA_HOME$|GITHUB_TOKEN$|CC_EXECUTOR_CACHE_DIR$|CC_EXECUTOR_CLAUDE_VERSION$|HOOK_(?:STAGE|EXECUTION_ID|WORKSPACE)$|ANTHROPIC_|CLAUDE_(?:CODE|CONFIG|UID|GID)|AWS_)/
   for (const [page, text] of texts) {
     const names = quoted(text).flatMap((words) => words.match(/\b[A-Z]+_[A-Z_]+\b/g) ?? [])
     t.same(

@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   deny: async () => (await import('./approvals.js')).deny,
   budget: async () => (await import('./budget.js')).budget,
   files: async () => (await import('./files.js')).files,
+  patch: async () => (await import('./patch.js')).patch,
   undo: async () => (await import('./undo.js')).undo,
   worktrees: async () => (await import('./worktrees.js')).worktrees,
   workspaces: async () => (await import('./workspaces.js')).workspaces,

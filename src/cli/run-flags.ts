@@ -4,6 +4,7 @@ import { parseNumber } from '../protocol/numbers.js'
 import { toFieldErrors } from '../protocol/errors.js'
 import { toAttachments } from './attach.js'
 import { toMetadata, UsageError } from './command.js'
+import { REPOSITORY_FLAGS, REPOSITORY_USAGE, toRepository } from './repository-flags.js'
 
 const one = { type: 'string' } as const
 const many = { type: 'string', multiple: true } as const
@@ -42,6 +43,7 @@ export const REQUEST_FLAGS = {
   workspace: one,
   worktree: one,
   'worktree-branch': one,
+  ...REPOSITORY_FLAGS,
   resume: one,
   fork: flag,
   timeout: one,
@@ -82,6 +84,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --workspace FOLDER              a lasting folder below the service's workspace folder; with ./, ../ or /: a local path
   --worktree REF [--worktree-branch NAME]
                                   with --here or --workspace /DIR: in a git worktree of its own, which begins at REF
+${REPOSITORY_USAGE}
   --resume ID [--fork]            continues an earlier execution or Claude session, in its workspace; --fork: in a copy
   --timeout SECONDS|auto          auto: estimated from earlier runs
   --idle-timeout SECONDS, --queue-timeout SECONDS
@@ -127,7 +130,10 @@ function toMcpServers(text: string): unknown {
 
 /** Flag → field of the request. */
 export const FIELDS: {
-  readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork' | 'worktree-branch'>]: readonly [
+  readonly [Name in Exclude<
+    keyof typeof REQUEST_FLAGS,
+    'fork' | 'worktree-branch' | keyof typeof REPOSITORY_FLAGS
+  >]: readonly [
     keyof ExecuteRequest,
     ((value: never) => unknown)?,
   ]
@@ -189,9 +195,13 @@ export function toRequest(what: Pick<ExecuteRequest, 'prompt' | 'tasks'>, flags:
       ? {}
       : { worktree: { ref: flags.worktree, branch: flags['worktree-branch'] } }
   const session = flags.fork ? { session: { resume: flags.resume, fork: true } } : {}
-  const parsed = ExecuteRequest.safeParse({ ...what, ...Object.fromEntries(entries), ...worktree, ...session })
+  const repository = toRepository(flags)
+  const parsed = ExecuteRequest.safeParse({ ...what, ...Object.fromEntries(entries), ...worktree, ...session, repository })
   if (parsed.success) return parsed.data
-  const flagOf = new Map<string, string>(Object.entries(FIELDS).map(([name, [field]]) => [field, `--${name}`]))
+  const flagOf = new Map<string, string>([
+    ...Object.entries(FIELDS).map(([name, [field]]) => [field, `--${name}`] as const),
+    ['repository', '--repo'],
+  ])
   throw new UsageError(
     toFieldErrors(parsed.error)
       .map(({ path, message }) => `${flagOf.get(path.split(/[.[]/)[0] ?? '') ?? path}: ${message}`)

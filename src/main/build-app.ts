@@ -18,6 +18,7 @@ import { approvalRoutes } from '../../routes/approvals.js'
 import { executionRoutes } from '../../routes/executions.js'
 import { historyRoutes } from '../../routes/history.js'
 import { fileRoutes } from '../../routes/files.js'
+import { repositoryRoutes } from '../../routes/repositories.js'
 import { mcpRoutes } from '../../routes/mcp.js'
 import { metricsRoutes } from '../../routes/metrics.js'
 import { receiptRoutes } from '../../routes/receipts.js'
@@ -157,6 +158,7 @@ export async function buildApp({ services, tokens, webhooks, checkRedis }: AppOp
   await app.register(executionRoutes)
   await app.register(approvalRoutes)
   await app.register(fileRoutes)
+  await app.register(repositoryRoutes)
   await app.register(receiptRoutes)
   await app.register(workspaceRoutes)
   await app.register(historyRoutes)

@@ -10,6 +10,7 @@ import { explainRedisUrl, hasPassword, type RedisAccess } from './redis-url.js'
 import { readSecretFiles, type SecretFile, type SecretFiles } from './secret-files.js'
 import { toTracingSettings, TRACING_VARIABLES, type TracingSettings } from './tracing-settings.js'
 import { parseSharedCaches, type SharedCache } from './shared-caches.js'
+import { REPOSITORY_VARIABLES, toRepositorySettings, type RepositorySettings } from './repository-settings.js'
 import { SANDBOX_VARIABLES, toSandboxSettings, type SandboxSettings } from './sandbox-settings.js'
 
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
@@ -182,6 +183,7 @@ export const VARIABLES = {
     "who the runs are in git, as `Name <address>`, or `none`; unset: `user.name` and `user.email` of the worker's own git " +
       'configuration, of which they see nothing else',
   ],
+  ...REPOSITORY_VARIABLES,
   CC_EXECUTOR_HOOKS: [
     absolutePath,
     undefined,
@@ -389,6 +391,7 @@ export interface Config {
   readonly sharedCaches: readonly SharedCache[]
   /** `Name <address>` or `none`; undefined: the operator's own. */
   readonly gitIdentity: string | undefined
+  readonly repositories: RepositorySettings
   readonly hooksFile: string
   /** It was named: then it must be there. */
   readonly isHooksFileGiven: boolean
@@ -509,6 +512,8 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     )
   }
   const credentialsFile = values.CC_EXECUTOR_CREDENTIALS_FILE
+  const repositories = toRepositorySettings(values)
+  const gitFile = repositories.credentialsFile
   if (credentialsFile !== undefined && values.CC_EXECUTOR_CREDENTIAL !== undefined)
     throw new ConfigError('CC_EXECUTOR_CREDENTIAL: the entries of CC_EXECUTOR_CREDENTIALS_FILE have names; unset it.')
   return {
@@ -555,6 +560,7 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     trustWorkspaces: values.CC_EXECUTOR_TRUST_WORKSPACES,
     sharedCaches: values.CC_EXECUTOR_SHARED_CACHES,
     gitIdentity: values.CC_EXECUTOR_GIT_IDENTITY,
+    repositories,
     hooksFile: values.CC_EXECUTOR_HOOKS ?? join(dataDir, 'hooks.json'),
     isHooksFileGiven: values.CC_EXECUTOR_HOOKS !== undefined,
     allowVerifyCommands: values.CC_EXECUTOR_ALLOW_VERIFY_COMMANDS,
@@ -602,6 +608,7 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     secretFiles: [
       ...secretFiles,
       ...(credentialsFile === undefined ? [] : [{ path: credentialsFile, setting: 'CC_EXECUTOR_CREDENTIALS_FILE' }]),
+      ...(gitFile === undefined ? [] : [{ path: gitFile, setting: 'CC_EXECUTOR_GIT_CREDENTIALS_FILE' }]),
     ],
     cacheBin: join(cacheDirectory(environment), 'bin'),
     environment,

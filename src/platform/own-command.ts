@@ -33,8 +33,8 @@ export function ownCommand(environment: NodeJS.ProcessEnv = process.env): string
 
 /** The program's commands; other words behind its name make a sentence. */
 export const COMMAND_NAMES =
-  'start|api|worker|mcp|config|doctor|help|run|list|show|tail|wait|result|cancel|pause|resume|files|receipt|report|' +
-  'usage|verify|token|tokens|undo|workspaces|worktrees|budget|approvals|approve|deny|send|schedule|webhook'
+  'start|api|worker|mcp|config|doctor|help|run|list|show|tail|wait|result|cancel|pause|resume|files|patch|' +
+  'receipt|report|usage|verify|token|tokens|undo|workspaces|worktrees|budget|approvals|approve|deny|send|schedule|webhook'
 const CALL = new RegExp(String.raw`(?<![\w./'-]|Usage: )${NAME} (?=(?:${COMMAND_NAMES})\b)`, 'g')
 
 /** A message for a person at this machine: the calls in it as they work there. */

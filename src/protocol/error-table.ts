@@ -19,6 +19,12 @@ export const ERROR_TABLE = {
   COMMAND_NOT_ALLOWED: { status: 400, rpc: 40001, retryable: false, title: 'This command is not allowed.' },
   UNAUTHENTICATED: { status: 401, rpc: 40101, retryable: false, title: 'A valid token is required.' },
   FORBIDDEN: { status: 403, rpc: 40301, retryable: false, title: 'The operation is not permitted.' },
+  REPOSITORY_NOT_ALLOWED: {
+    status: 403,
+    rpc: 40302,
+    retryable: false,
+    title: 'This repository is not on the operator’s list.',
+  },
   EXECUTION_NOT_FOUND: { status: 404, rpc: 40401, retryable: false, title: 'No such execution.' },
   SUBSCRIPTION_NOT_FOUND: {
     status: 404,

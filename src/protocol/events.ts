@@ -16,6 +16,7 @@ import { HookFinished } from './hooks.js'
 import { ExecutionId, Timestamp } from './ids.js'
 import { MESSAGE_EVENTS } from './messages.js'
 import { ProjectInstructions } from './project-instructions.js'
+import { StartedRepository } from './repositories.js'
 import { LimitKind, RunContainment } from './sandbox.js'
 import { NewBudget } from './usage.js'
 import { StartedWorktree } from './worktrees.js'
@@ -50,6 +51,7 @@ export const EVENT_DATA = {
     sessionId: z.string(),
     workspace: z.string(),
     worktree: StartedWorktree.optional().meta({ description: 'If the run works in a git worktree of its own.' }),
+    repository: StartedRepository.optional().meta({ description: 'Of a run on a repository.' }),
     argv: z.array(z.string()).meta({ description: 'The command line, redacted.' }),
     resumed: z
       .boolean()

@@ -30,6 +30,7 @@ import {
 } from './limits.js'
 import { PermissionMode } from './permission-mode.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
+import { RepositoryRequest } from './repositories.js'
 import { NetworkRequest, SandboxLevel } from './sandbox.js'
 import { runText as text } from './run-text.js'
 import { SessionRequest } from './session.js'
@@ -249,6 +250,7 @@ const fields = {
       examples: ['my-project'],
     }),
   worktree: WorktreeRequest.optional(),
+  repository: RepositoryRequest.optional(),
   sandbox: SandboxLevel.optional().meta({
     description: 'The sandbox level of the run; the default and minimum is the operator’s CC_EXECUTOR_SANDBOX.',
   }),
@@ -396,6 +398,7 @@ const {
   timeout: _timeout,
   workspace: _workspace,
   worktree: _worktree,
+  repository: _repository,
   priority: _priority,
   session: _session,
   sandbox: _sandbox,
@@ -454,6 +457,7 @@ interface Asked {
   readonly session?: unknown
   readonly workspace?: unknown
   readonly worktree?: unknown
+  readonly repository?: unknown
   readonly onTaskFailure?: unknown
   readonly timeout_per_task?: unknown
   readonly timeout?: unknown
@@ -468,6 +472,14 @@ export function requireExactlyOneTask(request: Asked, context: z.RefinementCtx):
     addIssue('prompt', 'either prompt, command or tasks is required')
   if (request.prompt !== undefined && request.command !== undefined)
     addIssue('command', 'give either prompt or command, not both')
+  for (const field of ['workspace', 'session'] as const)
+    if (request.repository !== undefined && request[field] !== undefined)
+      addIssue(
+        field,
+        field === 'session'
+          ? 'cannot be combined with repository: the session continues in its own checkout'
+          : 'give either repository or workspace, not both',
+      )
   if (request.tasks !== undefined && request.session !== undefined)
     addIssue('session', 'cannot be combined with tasks: each task has a new context')
   if (request.tasks !== undefined)

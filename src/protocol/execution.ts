@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { TimeoutEstimate } from './estimate.js'
 import { ExecuteRequest } from './execute-request.js'
 import { Cursor, ExecutionId, Timestamp } from './ids.js'
+import { RepositoryOutcome } from './repositories.js'
 import { SandboxOutcome } from './sandbox.js'
 import { TERMINAL_STATUSES } from './terminal-status.js'
 import { RunBudget } from './usage.js'
@@ -54,6 +55,7 @@ export const OutcomeCode = z
     'VERIFICATION_FAILED',
     'WORKER_LOST',
     'WORKSPACE_ERROR',
+    'REPOSITORY_ERROR',
     'FORBIDDEN',
     'MCP_UNAVAILABLE',
     'SESSION_NOT_FOUND',
@@ -139,6 +141,9 @@ export const Outcome = z
     sandbox: SandboxOutcome.optional().meta({ description: 'Absent if the CLI was never started.' }),
     worktree: WorktreeOutcome.optional().meta({
       description: 'Of a run in a git worktree of its own; absent if the CLI was never started or its worker was lost.',
+    }),
+    repository: RepositoryOutcome.optional().meta({
+      description: 'Of a run on a repository; absent if the CLI was never started or its worker was lost.',
     }),
     verification: Verification.optional().meta({
       description: 'Absent if the CLI was never started or its worker was lost.',

@@ -86,7 +86,7 @@ export const MARKDOWN = 'text/markdown'
 
 const FILE_ERRORS = ['EXECUTION_NOT_FOUND', 'NOT_FINISHED', 'FILE_NOT_KEPT', 'STORE_UNAVAILABLE'] as const
 /** A request that cannot be run here is refused before its first moment. */
-const NEW_SCHEDULE_ERRORS = ['COMMAND_NOT_ALLOWED', 'FORBIDDEN'] as const
+const NEW_SCHEDULE_ERRORS = ['COMMAND_NOT_ALLOWED', 'FORBIDDEN', 'REPOSITORY_NOT_ALLOWED'] as const
 const STEERING_ERRORS = ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'] as const
 
 const WEBHOOK_ERRORS = ['WEBHOOK_NOT_FOUND', 'STORE_UNAVAILABLE'] as const
@@ -102,6 +102,7 @@ export const OPERATIONS = {
     errors: [
       'COMMAND_NOT_ALLOWED',
       'FORBIDDEN',
+      'REPOSITORY_NOT_ALLOWED',
       'WORKSPACE_NOT_FOUND',
       'SESSION_NOT_FOUND',
       'SESSION_BUSY',
@@ -285,6 +286,18 @@ export const OPERATIONS = {
       paths: { '/executions/:id/files.tar.gz': 'getFilesArchive' },
       input: { params: rest.IdParams },
     },
+  },
+  'execution.patch': {
+    scope: 'read',
+    forOneExecution: true,
+    errors: [...FILE_ERRORS, 'FILE_NOT_FOUND'],
+    rest: { method: 'GET', paths: { '/executions/:id/patch': 'getPatch' }, input: { params: rest.IdParams } },
+  },
+  'execution.bundle': {
+    scope: 'read',
+    forOneExecution: true,
+    errors: [...FILE_ERRORS, 'FILE_NOT_FOUND'],
+    rest: { method: 'GET', paths: { '/executions/:id/bundle': 'getBundle' }, input: { params: rest.IdParams } },
   },
   'execution.receipt': {
     scope: 'read',

@@ -5,6 +5,7 @@ import { OutcomeCode, Payment, TerminalStatus, Usage } from './execution.js'
 import { ExecutionId, Timestamp } from './ids.js'
 import { MessageDelivery, MessageReason } from './messages.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
+import { RepositoryOutcome } from './repositories.js'
 import { RunContainment } from './sandbox.js'
 import { BudgetChange } from './usage.js'
 import { Verification, VerificationCheck, WorkspaceEvidence } from './verification.js'
@@ -82,6 +83,9 @@ export const ReceiptApproval = z.strictObject({
 })
 export type ReceiptApproval = z.infer<typeof ReceiptApproval>
 
+const { url, baseCommit, headCommit, tree, branch, pushed } = RepositoryOutcome.shape
+export const ReceiptRepository = z.strictObject({ url, baseCommit, headCommit, tree, branch, pushed })
+
 /** The signed record of a finished execution. It shows what this service recorded, not that the answer is right. */
 export const Receipt = z
   .strictObject({
@@ -138,6 +142,7 @@ export const Receipt = z
       .optional()
       .meta({ description: 'Of a task list: its tasks in order, each with its receipt.' }),
     approvals: z.array(ReceiptApproval).optional().meta({ description: 'Every approval, oldest first.' }),
+    repository: ReceiptRepository.optional().meta({ description: 'Of a run on a repository.' }),
     files: WorkspaceEvidence.optional().meta({
       description: 'Absent if the CLI was never started or its worker was lost.',
     }),

@@ -9,6 +9,7 @@ import type { Bench, Part } from './bench-context.js'
 import { fillCapacity } from './capacity.js'
 import { openBase, ours } from './checkout.js'
 import { findLosses, printLosses, record, type Release } from './guard.js'
+import { benchCheckout } from './parts/checkout.js'
 import { benchEvidence } from './parts/evidence.js'
 import { benchFanOut, benchIdleSockets } from './parts/fan-out.js'
 import { benchFlood } from './parts/flood.js'
@@ -51,11 +52,12 @@ const PARTS: Record<string, Part> = {
   run: benchRun,
   asking: benchAsking,
   starts: benchStarts,
+  checkout: benchCheckout,
   evidence: benchEvidence,
   flood: benchFlood,
 }
 /** They need no C compiler. */
-const WITHOUT_PROGRAMS = ['starts', 'evidence', 'flood', 'turns']
+const WITHOUT_PROGRAMS = ['starts', 'checkout', 'evidence', 'flood', 'turns']
 /** Measured only where they are named. */
 const ONLY_BY_NAME = ['flood']
 const ROUNDS = 3

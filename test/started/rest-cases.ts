@@ -82,6 +82,7 @@ function submission(path: string): RestOperation {
       },
       IDEMPOTENCY_CONFLICT: { make: replayed('another') },
       COMMAND_NOT_ALLOWED: { make: () => ({ path, body: { command: 'rm -rf /' } }) },
+      REPOSITORY_NOT_ALLOWED: { make: fresh({ repository: { url: 'https://localhost/not/listed' } }) },
       WORKSPACE_NOT_FOUND: { make: () => ({ path, as: 'other', body: { prompt: 'x', workspace: OWNED } }) },
       SESSION_NOT_FOUND: { make: fresh({ session: { resume: NOBODY } }) },
       WEBHOOK_NOT_FOUND: { make: fresh({ webhooks: ['whk_nothing'] }) },
@@ -322,6 +323,16 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
   ),
   'get /executions/{id}/files.tar.gz': ofOne('/files.tar.gz', {
     '200 application/gzip': { make: withId(of('/files.tar.gz'), kept) },
+  }),
+  'get /executions/{id}/patch': ofOne('/patch', {
+    '200 text/x-diff': { make: withId(of('/patch'), (scene) => scene.committed()) },
+    FILE_NOT_FOUND: { make: withId(of('/patch'), kept) },
+    FILE_NOT_KEPT: { make: withId(of('/patch'), (scene) => scene.overCommitted()) },
+  }),
+  'get /executions/{id}/bundle': ofOne('/bundle', {
+    '200 application/x-git-bundle': { make: withId(of('/bundle'), (scene) => scene.committed()) },
+    FILE_NOT_FOUND: { make: withId(of('/bundle'), kept) },
+    FILE_NOT_KEPT: { make: withId(of('/bundle'), (scene) => scene.overCommitted()) },
   }),
   'get /executions/{id}/receipt': ofOne('/receipt', {
     '200 application/json': { make: withId(of('/receipt'), kept) },

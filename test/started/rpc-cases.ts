@@ -113,6 +113,9 @@ export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = {
     scope: 'execute',
     cases: {
       result: { make: ({ workspace }) => ({ params: { prompt: 'Say hello', workspace } }) },
+      REPOSITORY_NOT_ALLOWED: {
+        make: () => ({ params: { prompt: 'x', repository: { url: 'https://localhost/not/listed' } } }),
+      },
       COMMAND_NOT_ALLOWED: { make: () => ({ params: { command: 'rm -rf /' } }) },
       WORKSPACE_NOT_FOUND: { make: () => ({ as: 'other', params: { prompt: 'x', workspace: OWNED } }) },
       SESSION_NOT_FOUND: { make: () => ({ params: { prompt: 'x', session: { resume: NOBODY } } }) },

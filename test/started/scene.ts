@@ -7,7 +7,7 @@ import { proveLocal, readLocalSecret } from '../../src/platform/local-proof.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { openWaiters } from '../support/waiters.js'
-import { FILES_LIMIT_BYTES, RETENTION_COUNT, TOKENS, type TokenName } from './started-service.js'
+import { FILES_LIMIT_BYTES, RETENTION_COUNT, rootOf, type TokenName, TOKENS } from './started-service.js'
 import { repeat } from '../support/deadlines.js'
 
 export interface Asked {
@@ -121,6 +121,23 @@ export async function setScene(url: string, folder: string, admission?: () => Pr
       const id = await submit({ prompt: ASKING, permissionMode: 'default', onPermissionNeeded: 'ask' })
       return (await until(id, 'approval.requested')).data.approval.id
     })())
+  /** A repository, and runs on it that commit what is kept, and more than that. */
+  const origin = join(rootOf(folder), 'origin')
+  const identity = ['-c', 'user.name=origin', '-c', 'user.email=origin@localhost']
+  const commands = [
+    ['git', 'init', '-q', '-b', 'main', '.'],
+    ['git', ...identity, 'commit', '-q', '--allow-empty', '-m', 'first'],
+  ]
+  let made: Promise<string> | undefined
+  const commits = (content: string) => {
+    let execution: Promise<string> | undefined
+    const prompt = scripted({ tool: 'Write', input: { file_path: '${cwd}/data.txt', content } }, { text: 'Written.' })
+    return (): Promise<string> =>
+      (execution ??= (async () => {
+        await (made ??= submit({ prompt: 'begins', workspace: origin, verify: { commands } }).then(finished))
+        return finished(await submit({ prompt, repository: { url: origin } }))
+      })())
+  }
   const waits = (): Promise<string> => submit({ prompt: 'waits', workspace })
   const filling: string[] = []
   const cancel = async (id: string): Promise<void> =>
@@ -167,6 +184,8 @@ export async function setScene(url: string, folder: string, admission?: () => Pr
     until,
     runsAlone,
     waits,
+    committed: commits('0123456789\n'),
+    overCommitted: commits(Array.from({ length: FILES_LIMIT_BYTES }, () => randomUUID()).join('\n')),
     asks,
     finished,
     receipt: (await ask(url, { method: 'GET', path: `/executions/${kept}/receipt` })).body as Record<string, unknown>,

@@ -5,6 +5,7 @@ import { SCHEDULES_LIMIT, type TokenName } from './started-service.js'
 import { ask, ENDLESS, NOBODY, OWNED, type Scene } from './scene.js'
 
 type Body = Readonly<Record<string, unknown>>
+const UNLISTED = { url: 'https://localhost/not/listed' }
 const PATH = '/schedules'
 /** It could be there, so the store is asked. */
 const NOTHING = `${PATH}/sch_${'0'.repeat(32)}`
@@ -58,6 +59,9 @@ export const SCHEDULE_OPERATIONS: Readonly<Record<string, RestOperation>> = {
       '201 application/json': { make: () => ({ path: PATH, body: bodyOf() }) },
       '200 application/json': { make: (scene) => twice(scene) },
       IDEMPOTENCY_CONFLICT: { make: (scene) => twice(scene, { everySeconds: 60 }) },
+      REPOSITORY_NOT_ALLOWED: {
+        make: () => ({ path: PATH, body: bodyOf({ request: { prompt: 'x', repository: UNLISTED } }) }),
+      },
       COMMAND_NOT_ALLOWED: { make: () => ({ path: PATH, body: bodyOf({ request: { command: 'rm -rf /' } }) }) },
       NAME_TAKEN: {
         async make(scene) {
@@ -100,6 +104,7 @@ export const SCHEDULE_OPERATIONS: Readonly<Record<string, RestOperation>> = {
     scope: 'execute',
     cases: {
       '200 application/json': { make: one({ body: { request: { prompt: 'y' }, everySeconds: 60 } }) },
+      REPOSITORY_NOT_ALLOWED: { make: one({ body: { request: { repository: UNLISTED } } }) },
       COMMAND_NOT_ALLOWED: { make: one({ body: { request: { prompt: null, command: 'rm -rf /' } } }) },
       NAME_TAKEN: {
         async make(scene) {

@@ -43,12 +43,18 @@ export interface Started {
   readonly freezeRedis: (isFrozen: boolean) => Promise<void>
 }
 
+/** Where runs may name folders and repositories; in an image nothing of it lies in the data folder. */
+export const rootOf = (folder: string): string =>
+  folder === '/data' ? '/tmp/repositories' : join(folder, 'repositories')
+
 export function startedEnvironment(folder: string): NodeJS.ProcessEnv {
   const { all, other, reader, runner, poor, tight } = TOKENS
   return {
     ...testEnvironment(folder),
     CC_EXECUTOR_TOKENS: `all=${all},other=${other}:execute+read,reader=${reader}:read,runner=${runner}:execute,poor=${poor}:daily-tokens=1,tight=${tight}:daily-tokens=2000`,
     CC_EXECUTOR_SHARED_WORKSPACES: 'occupied',
+    CC_EXECUTOR_ALLOWED_ROOTS: rootOf(folder),
+    CC_EXECUTOR_REPOSITORIES: `${rootOf(folder)}/*`,
     CC_EXECUTOR_FILES_LIMIT_BYTES: String(FILES_LIMIT_BYTES),
     CC_EXECUTOR_MAX_SUBSCRIPTIONS: String(SUBSCRIPTION_LIMIT),
     CC_EXECUTOR_MAX_QUEUE: String(QUEUE_LIMIT),

@@ -57,7 +57,7 @@ function unmatched(documented: readonly string[], prepared: readonly string[]): 
 
 /** Bytes that are somebody’s, or were hashed: a file of a run, and a receipt. */
 const TO_THE_BYTE =
-  /^get \/executions\/\{id\}\/(?:files\/\{path\} |files\.tar\.gz |receipt → 200 application\/json|result → 200 text\/plain)/
+  /^get \/executions\/\{id\}\/(?:files\/\{path\} |files\.tar\.gz |patch |bundle |receipt → 200 application\/json|result → 200 text\/plain)/
 
 /** Every other text ends its last line, so that a prompt of a shell stands below it. */
 const endsItsLine = (what: string, text: string): boolean =>

@@ -2,9 +2,18 @@ import type { RunRequest } from '../../claude/command/run-request.js'
 import type { Config } from '../../platform/config.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
+import { requireRepository } from './require-repository.js'
 import { requireHosts } from './sandbox-levels.js'
 
-type PolicyConfig = Pick<Config, 'allowBypassPermissions' | 'allowAutoPermissions' | 'allowVerifyCommands' | 'sandbox'>
+type PolicyConfig = Pick<
+  Config,
+  | 'allowBypassPermissions'
+  | 'allowAutoPermissions'
+  | 'allowVerifyCommands'
+  | 'sandbox'
+  | 'repositories'
+  | 'allowedRoots'
+>
 
 /** What the token of a request could do when it was submitted. */
 export interface Rights {
@@ -26,11 +35,12 @@ const adminOnly = (path: string, detail: string): ExecutorError =>
 
 /**
  * What may be asked here, and with these rights. The API asks when a request comes, the worker when it is about to run:
- * whoever can write to the store between the two gains nothing. @throws ExecutorError FORBIDDEN
+ * whoever can write to the store between the two gains nothing.
+ * @throws ExecutorError FORBIDDEN, INVALID_REQUEST, REPOSITORY_NOT_ALLOWED
  */
 export function requirePermitted(
   run: Pick<RunRequest, 'permissionMode' | 'verify' | 'mcpServers'>,
-  request: Pick<ExecuteRequest, 'network'>,
+  request: Pick<ExecuteRequest, 'network' | 'repository'>,
   { config }: { readonly config: PolicyConfig },
   { isAdmin }: Rights,
 ): void {
@@ -47,4 +57,5 @@ export function requirePermitted(
   if (startsProgram && !isAdmin)
     throw adminOnly(`mcpServers.${startsProgram[0]}`, 'starting a program requires a token with the admin scope.')
   requireHosts({ config }, request)
+  requireRepository(request, { config })
 }

@@ -68,6 +68,7 @@ function toFacts(
     stopReason,
     unfinished = [],
     verification,
+    repository,
   } = outcome
   const answer = result === undefined ? undefined : toAnswerText(result)
   return {
@@ -106,6 +107,14 @@ function toFacts(
     budgetChanges: record.budgetChanges && [...record.budgetChanges],
     tasks: tasks?.map(toReceiptTask),
     approvals: approvals.length > 0 ? approvals.map(toReceiptApproval) : undefined,
+    repository: repository && {
+      url: repository.url,
+      baseCommit: repository.baseCommit,
+      headCommit: repository.headCommit,
+      tree: repository.tree,
+      branch: repository.branch,
+      pushed: repository.pushed,
+    },
     files,
     verification,
     events: chain.summary(),

@@ -1,5 +1,5 @@
 import { Lifetime } from '../../platform/lifetime.js'
-import { sleep } from '../../platform/abort-signals.js'
+import { createSharedStop, sleep } from '../../platform/abort-signals.js'
 import { addUsage, NO_USAGE, type Usage } from '../../protocol/execution.js'
 import type { PooledCredential } from '../claim/credential-pool.js'
 import { LeaseKeeper } from '../claim/lease-keeper.js'
@@ -51,6 +51,7 @@ export class HeldClaim {
   #running: RunAttempt | undefined
   #requests: PendingRequests = {}
   #isLost = false
+  readonly #preparing = createSharedStop()
 
   constructor(
     services: RunServices,
@@ -95,6 +96,11 @@ export class HeldClaim {
   get leaving(): 'lost' | 'stopping' | undefined {
     if (this.#isLost) return 'lost'
     return this.context.signal.aborted ? 'stopping' : undefined
+  }
+
+  /** Aborts when the execution must not start any more: cancelled, or its worker stops or has lost the claim. */
+  get preparing(): AbortSignal {
+    return this.#preparing.signal
   }
 
   /** Something of the CLI, which was let go, is alive. */
@@ -156,11 +162,14 @@ export class HeldClaim {
     if (live.get(this.executionId) === this) live.delete(this.executionId)
   }
 
-  readonly #onStopping = (): void =>
+  readonly #onStopping = (): void => {
+    this.#preparing.abort()
     this.#running?.release(stopCauses.workerStopped(String(this.context.signal.reason)))
+  }
 
   #apply(requests: PendingRequests): void {
     this.#requests = requests
+    if (requests.cancel) this.#preparing.abort()
     this.hooks.apply(requests)
     this.#running?.apply(requests)
   }
@@ -169,6 +178,7 @@ export class HeldClaim {
     if (this.#isLost) return
     this.#isLost = true
     this.services.logger.error({ executionId: this.executionId, why }, 'the claim is lost; its run is stopped')
+    this.#preparing.abort()
     this.hooks.stop()
     this.#running?.end(stopCauses.claimLost())
   }

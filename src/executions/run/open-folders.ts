@@ -11,7 +11,9 @@ import { renewHome } from '../workspaces/renew-home.js'
 import { workspaceOf } from '../workspaces/workspace-name.js'
 import { writeInlineFiles } from '../workspaces/write-inline-files.js'
 import type { HeldClaim } from './held-claim.js'
+import { openCheckout } from './open-checkout.js'
 import type { Unstarted } from './prepared-run.js'
+import type { RunRepository } from './run-repository.js'
 import { provideWorktree, type RunWorktree } from './run-worktree.js'
 import { refused, toFolderFailure } from './start-failures.js'
 
@@ -21,6 +23,8 @@ export interface OpenedFolders {
   readonly workspace: Workspace
   /** undefined: its folder is no git worktree. */
   readonly worktree: RunWorktree | undefined
+  /** undefined: it works on no repository of its own. */
+  readonly repository: RunRepository | undefined
 }
 
 /** The folders of a run, made anew as far as an earlier one could have written what this one would obey. */
@@ -42,9 +46,12 @@ export async function openFolders(claim: HeldClaim, record: ExecutionRecord): Pr
     if (record.attempt === 0) await writeGitConfig(services, folders, worktree !== undefined)
     for (const session of new Set([record.source?.sessionId, record.sessionId]))
       if (session !== undefined) await adoptSession(operatorClaudeFolder(config.environment), folders.home, session)
+    const checkedOut = await openCheckout(claim, record, folders, workspace)
+    if (checkedOut.kind !== 'checked_out') return checkedOut
+    const { repository } = checkedOut
     // Once: a further attempt continues with what the one before has made of them.
     if (record.attempt === 0) await writeInlineFiles(workspace.address, record.request.files ?? [])
-    return { kind: 'opened', folders, workspace, worktree }
+    return { kind: 'opened', folders, workspace, worktree, repository }
   } catch (error) {
     return refused(toFolderFailure(error))
   }

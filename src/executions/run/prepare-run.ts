@@ -51,7 +51,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   if (able.kind !== 'able') return able
   const opened = await openFolders(claim, record)
   if (opened.kind !== 'opened') return opened
-  const { folders, workspace, worktree } = opened
+  const { folders, workspace, worktree, repository } = opened
   const run = withBudget(withTimeout(runOf(record), record), record, config)
   const planned = await planBeginning(record, run, { log, home: folders.home, store: services.store })
   if (planned.kind === 'impossible') return refused(planned.outcome)
@@ -77,7 +77,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   if ('kind' in reach) return reach
   const attachments = { sent: attached.sent, load }
   const prepared = { record, run, beginning, answerSchema, sessionId, folders, reach, attachments }
-  const shown = { worktree, projectInstructions }
+  const shown = { worktree, repository, projectInstructions }
   const mask = await maskOf(services, run)
   // Before there is a process: its warden is heard from only later.
   const evidence = await beginEvidence(record, folders, workspace, config)

@@ -13,6 +13,7 @@ import type { LoadAttachments, LoadedAttachments } from './load-attachments.js'
 import type { PossibleBeginning } from './plan-continuation.js'
 import type { AttemptReport } from './attempt-options.js'
 import type { RunAttempt } from './run-attempt.js'
+import type { RunRepository } from './run-repository.js'
 import type { RunSandbox } from './run-sandbox.js'
 import type { RunWorktree } from './run-worktree.js'
 
@@ -34,6 +35,8 @@ export interface PreparedRun {
   /** What it may reach. */
   readonly reach: RunSandbox
   readonly folders: RunFolders
+  /** Its checkout, where it runs on a repository. */
+  readonly repository: RunRepository | undefined
   readonly child: ClaudeProcess
   readonly evidence: Evidence
   /** Lets the next start through; a start is over with the CLI's first output, or after START_LIMIT_MS. */

@@ -3,6 +3,7 @@ import { readLoginTokens } from '../../claude/install/login-tokens.js'
 import type { SecretMask } from '../../platform/secret-mask.js'
 import { secretsOf } from '../../platform/secret-values.js'
 import type { McpServer } from '../../protocol/execute-request.js'
+import { secretsOfGit } from '../../repositories/git-credentials.js'
 import type { RunServices } from '../claim/run-services.js'
 
 const ofEntries = (entries: Readonly<Record<string, string>> = {}): string[] =>
@@ -21,9 +22,10 @@ const ofServer = (server: McpServer): string[] =>
 
 /** The operator's secrets, all logins as they are now, and what the request hands to its servers. */
 export async function maskOf(
-  { mask, credentials }: Pick<RunServices, 'mask' | 'credentials'>,
+  { mask, credentials, config }: Pick<RunServices, 'mask' | 'credentials' | 'config'>,
   { mcpServers = {} }: Pick<RunRequest, 'mcpServers'>,
 ): Promise<SecretMask> {
   const tokens = await Promise.all(credentials.loginFolders.map(readLoginTokens))
-  return mask.with([...Object.values(mcpServers).flatMap(ofServer), ...tokens.flat()])
+  const ofGit = await secretsOfGit(config.repositories.credentialsFile)
+  return mask.with([...Object.values(mcpServers).flatMap(ofServer), ...tokens.flat(), ...ofGit])
 }

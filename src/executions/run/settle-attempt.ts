@@ -91,7 +91,7 @@ async function verifyRun(
 ): Promise<Pick<Ending, 'outcome' | 'files'> | undefined> {
   if (claim.leaving) return undefined
   const { services, fence, marker, lease, hooks } = claim
-  const { record, sessionId, folders } = prepared
+  const { record, sessionId, folders, repository, mask } = prepared
   const verified = await prepared.evidence.verify({
     prepared,
     attempt,
@@ -100,9 +100,13 @@ async function verifyRun(
     containment: services.containment,
     marker,
     onProcess: (child) => lease.attach(() => child.heartbeat()),
-    keepFiles: (left) => keepFiles(services, record, { fence, attempt: claim.attempt }, left),
+    keepFiles: async (left) => {
+      await keepFiles(services, record, { fence, attempt: claim.attempt }, left)
+      await repository?.commit(mask)
+    },
   })
-  const outcome = (await prepared.worktree?.conclude(verified.outcome)) ?? verified.outcome
+  const kept = (await prepared.worktree?.conclude(verified.outcome)) ?? verified.outcome
+  const outcome = repository ? await repository.conclude(kept) : kept
   await hooks.afterRun(record, { outcome, usage, sessionId, workspace: folders.workspace }, journal)
   return { ...verified, outcome }
 }

@@ -2,6 +2,7 @@ import { promisify } from 'node:util'
 import { deflate, inflate } from 'node:zlib'
 import type { Redis } from 'ioredis'
 import type { FileSink } from '../../files/collect-files.js'
+import { sha256 } from '../../platform/hash.js'
 import { keyRoot } from '../../platform/redis.js'
 import type { RunScript } from '../../platform/redis-scripts.js'
 import type { WorkspaceFiles } from '../../protocol/files.js'
@@ -24,11 +25,21 @@ const LISTING = 'listing'
 /** Takes what a run left, in batches; `finish` writes the listing, without which nothing else is found. */
 export interface FileWriter extends FileSink {
   finish(listing: WorkspaceFiles): Promise<void>
+  /** What is handed out of its commits, or why it is not. */
+  artifact(name: ArtifactName, content: Buffer | NotKept): Promise<void>
+  flush(): Promise<void>
 }
+
+export type ArtifactName = 'patch' | 'bundle'
+type NotKept = 'too_large' | 'withheld'
+
+/** Of a run's commits. */
+export type Artifact = { readonly bytes: number; readonly sha256: string } | { readonly notKept: NotKept }
 
 /**
  * What finished runs left in their workspaces, kept beside their records in a hash of its own, files:<id>:
- * `listing`, `<sha256>:<n>` for the pieces of a content, `patch:<path>`, all of it deflated; `bytes` is their sum.
+ * `listing`, `<sha256>:<n>` for the pieces of a content, `patch:<path>`, `artifact:<name>`, all of it deflated; `bytes`
+ * is their sum.
  */
 export class FileStore {
   readonly #redis: Redis
@@ -62,11 +73,20 @@ export class FileStore {
       batchBytes += packed.length
       if (batchBytes >= BATCH_BYTES) await flush()
     }
+    const putContent = async (digest: string, bytes: Buffer): Promise<void> => {
+      for (let start = 0; start < bytes.length; start += PIECE_BYTES)
+        await put(`${digest}:${start / PIECE_BYTES}`, bytes.subarray(start, start + PIECE_BYTES))
+    }
     return {
-      async content(sha256, bytes) {
-        for (let start = 0; start < bytes.length; start += PIECE_BYTES)
-          await put(`${sha256}:${start / PIECE_BYTES}`, bytes.subarray(start, start + PIECE_BYTES))
+      content: putContent,
+      async artifact(name, content) {
+        const artifact: Artifact = Buffer.isBuffer(content)
+          ? { bytes: content.length, sha256: sha256(content) }
+          : { notKept: content }
+        if ('sha256' in artifact && Buffer.isBuffer(content)) await putContent(artifact.sha256, content)
+        await put(`artifact:${name}`, Buffer.from(JSON.stringify(artifact)))
       },
+      flush,
       patch: (path, patch) => put(`patch:${path}`, patch),
       async finish(listing) {
         await put(LISTING, Buffer.from(JSON.stringify(listing)))
@@ -80,6 +100,13 @@ export class FileStore {
     const bytes = await this.#read(id, LISTING)
     // Safe: `finish` wrote it.
     return bytes && (JSON.parse(bytes.toString()) as WorkspaceFiles)
+  }
+
+  /** undefined: there is none. */
+  async readArtifact(id: string, name: ArtifactName): Promise<Artifact | undefined> {
+    const bytes = await this.#read(id, `artifact:${name}`)
+    // Safe: `artifact` wrote it.
+    return bytes && (JSON.parse(bytes.toString()) as Artifact)
   }
 
   readPatch(id: string, path: string): Promise<Buffer | undefined> {

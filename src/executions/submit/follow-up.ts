@@ -22,6 +22,7 @@ function toFollowUp({ id, request }: Followed, { text, attachments }: Said): Exe
     session: _session,
     workspace: _workspace,
     worktree: _worktree,
+    repository: _repository,
     files: _files,
     attachments: _attachments,
     json: _json,

@@ -33,6 +33,11 @@ function checkRun(request: ExecuteRequest, services: DomainServices, caller: Cal
   requireSchemaShape(run)
   requirePermitted(run, request, services, { isAdmin: caller.scopes.has('admin') })
   requireAnswerable(run, services)
+  // As a field it is refused by the schema; a command says it in words.
+  if (run.session && request.repository)
+    throw toInvalidRequest([
+      { path: 'repository', message: 'cannot be combined with a session, which continues in its own checkout' },
+    ])
   return run
 }
 

@@ -7,6 +7,7 @@ import { isExecutionId } from '../../protocol/ids.js'
 import { isInside } from './workspace-name.js'
 import { makeFolder, makeFolderFor } from '../../platform/make-folder.js'
 import { removeTree } from '../../platform/remove-tree.js'
+import { isHalfMade } from '../../repositories/checkout.js'
 import { folderWithSocketRoom } from '../../platform/temporary-place.js'
 
 /** The folders of one execution on this host. */
@@ -45,6 +46,16 @@ const inputOf = (id: string, roots: Pick<Roots, 'dataDir'>): string => join(sess
  * transcript no other worker can continue the run either: where that is, this is.
  */
 export const beforeOf = (id: string, roots: Pick<Roots, 'dataDir'>): string => join(sessionsOf(roots), id, 'before')
+
+/** Mirrors of repositories, shared by all workers with this data folder; no run sees them. */
+export const mirrorsOf = ({ dataDir }: Pick<Roots, 'dataDir'>): string => join(dataDir, 'repositories')
+
+/** What the worker knows of a checkout; `id` is its workspace's name. */
+export const repositoryOf = (id: string, roots: Pick<Roots, 'dataDir'>): string =>
+  join(sessionsOf(roots), id, 'repository')
+
+/** HOME of the worker's own git while it works for an execution; it may hold a copy of the operator's credentials. */
+export const gitHomeOf = (id: string, roots: Pick<Roots, 'dataDir'>): string => join(sessionsOf(roots), id, 'git')
 
 /** Anybody may have made it where all users of the machine may make folders. */
 async function requireOwnFolder(path: string): Promise<void> {
@@ -186,17 +197,25 @@ export async function clearTemporary({ temporary, input }: Pick<RunFolders, 'tem
 /** Whether there is something that the end of a run clears: its worker was killed, or it runs now. */
 export async function hasTemporary(executionId: string, roots: Pick<Roots, 'dataDir'>): Promise<boolean> {
   const found = await Promise.all(
-    [temporaryOf, inputOf, beforeOf]
+    [temporaryOf, inputOf, beforeOf, gitHomeOf]
       .map((toPath) => toPath(executionId, roots))
       .map((path) => lstat(path).catch(() => undefined)),
   )
-  return found.some((stats) => stats !== undefined)
+  return found.some((stats) => stats !== undefined) || (await isHalfMade(repositoryOf(executionId, roots)))
 }
 
 /** What is left of a run that no worker has. */
-export async function clearTemporaryOf(executionId: string, roots: Pick<Roots, 'dataDir'>): Promise<void> {
+export async function clearTemporaryOf(
+  executionId: string,
+  roots: Pick<Roots, 'dataDir' | 'workspaceRoot'>,
+): Promise<void> {
   await clearTemporary({ temporary: temporaryOf(executionId, roots), input: inputOf(executionId, roots) })
   await removeTree(beforeOf(executionId, roots))
+  await removeTree(gitHomeOf(executionId, roots))
+  // First the checkout: by what is beside it the next sweep finds it.
+  if (!(await isHalfMade(repositoryOf(executionId, roots)))) return
+  await removeTree(join(roots.workspaceRoot, executionId))
+  await removeTree(repositoryOf(executionId, roots))
 }
 
 /**
