@@ -83,7 +83,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --no-project-instructions       CLAUDE.md of the workspace is not passed to the model
   --workspace FOLDER              a lasting folder below the service's workspace folder; with ./, ../ or /: a local path
   --worktree REF [--worktree-branch NAME]
-                                  with --here or --workspace /DIR: in a git worktree of its own, which begins at REF
+                                  with --here or --workspace /DIR: in a separate git worktree, created from REF
 ${REPOSITORY_USAGE}
   --resume ID [--fork]            continues an earlier execution or Claude session, in its workspace; --fork: in a copy
   --timeout SECONDS|auto          auto: estimated from earlier runs

@@ -181,7 +181,7 @@ export const VARIABLES = {
     z.string().refine((text) => text === NO_IDENTITY || IDENTITY.test(text), 'expected Name <address>, or none'),
     undefined,
     "who the runs are in git, as `Name <address>`, or `none`; unset: `user.name` and `user.email` of the worker's own git " +
-      'configuration, of which they see nothing else',
+      'configuration; nothing else of it is passed on',
   ],
   ...REPOSITORY_VARIABLES,
   CC_EXECUTOR_HOOKS: [

@@ -50,7 +50,9 @@ export const EVENT_DATA = {
     model: z.string().optional().meta({ description: 'The model asked for; absent: the CLI’s default.' }),
     sessionId: z.string(),
     workspace: z.string(),
-    worktree: StartedWorktree.optional().meta({ description: 'If the run works in a git worktree of its own.' }),
+    worktree: StartedWorktree.optional().meta({
+      description: 'If the run works in a separate git worktree (`worktree`).',
+    }),
     repository: StartedRepository.optional().meta({ description: 'Of a run on a repository.' }),
     argv: z.array(z.string()).meta({ description: 'The command line, redacted.' }),
     resumed: z

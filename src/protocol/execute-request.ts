@@ -495,7 +495,10 @@ export function requireExactlyOneTask(request: Asked, context: z.RefinementCtx):
     addIssue('timeout', 'give either timeout or timeoutSeconds, not both')
   if (request.worktree !== undefined && request.session !== undefined)
     addIssue('worktree', 'cannot be combined with session, which continues in its own workspace')
-  else if (request.worktree !== undefined && !(typeof request.workspace === 'string' && /^\//.test(request.workspace)))
+  else if (
+    request.worktree !== undefined &&
+    !(typeof request.workspace === 'string' && request.workspace.startsWith('/'))
+  )
     addIssue('worktree', 'is accepted only with workspace as an absolute path')
   requireOneMode(request, context)
 }

@@ -140,7 +140,7 @@ export const Outcome = z
     permissionDenialCount: z.int().optional().meta({ description: 'Total number, if not all are listed.' }),
     sandbox: SandboxOutcome.optional().meta({ description: 'Absent if the CLI was never started.' }),
     worktree: WorktreeOutcome.optional().meta({
-      description: 'Of a run in a git worktree of its own; absent if the CLI was never started or its worker was lost.',
+      description: 'Of a run in a separate git worktree; absent if the CLI was never started or its worker was lost.',
     }),
     repository: RepositoryOutcome.optional().meta({
       description: 'Of a run on a repository; absent if the CLI was never started or its worker was lost.',

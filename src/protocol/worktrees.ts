@@ -9,7 +9,7 @@ const Commit = z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/)
 export const WorktreeRequest = z
   .strictObject({
     ref: Reference.meta({ description: 'Where it begins: a branch, a tag, a commit, or HEAD of the checkout.' }),
-    branch: Reference.refine((name) => name !== 'HEAD', 'is no name for a branch')
+    branch: Reference.refine((name) => name !== 'HEAD', 'is not a name for a branch')
       .optional()
       .meta({ description: 'The new branch that is checked out in it; default `cc-executor/<execution id>`.' }),
   })
@@ -17,7 +17,7 @@ export const WorktreeRequest = z
     id: 'WorktreeRequest',
     description:
       'Only with `workspace` as an absolute path inside an allowed root, the top folder of a git repository: the run ' +
-      'works in a git worktree of its own, on a new branch, and the checkout stays as it is.',
+      'works in a separate git worktree, on a new branch, and the checkout stays as it is.',
     examples: [{ ref: 'main', branch: 'fix/typo' }],
   })
 export type WorktreeRequest = z.infer<typeof WorktreeRequest>

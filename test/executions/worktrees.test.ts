@@ -55,6 +55,7 @@ const service = await openTestService(t, {
   },
 })
 const { dataDir, workspaceRoot } = service.config
+const isShort = process.env['CC_EXECUTOR_TEST_ALL'] === undefined ? 'in test:all' : false
 const RESULT = {
   line: {
     type: 'result',
@@ -261,7 +262,7 @@ void t.test('what cannot be had is refused by name, and nothing is left of it', 
     t.match(await errors({ worktree: { ref }, workspace }), { errors: [{ path: 'worktree.ref' }] }, ref)
 })
 
-void t.test('many at once, and the tasks of a list in one', async (t) => {
+void t.test('many at once, and the tasks of a list in one', { skip: isShort }, async (t) => {
   const workspace = makeRepository('many')
   git(workspace, 'pack-refs', '--all')
   const runs = await Promise.all(

@@ -324,9 +324,13 @@ void t.test('the patch of all of them applies whole, whatever became of what', a
   for (const place of [folder, copy]) {
     await mkdir(place)
     const commands = cases.map(({ from, name }) => make(from, name, 'before'))
-    execFileSync('sh', ['-c', [...commands, 'mkdir mix; head -c 300000 /dev/zero > mix/large; echo x > mix/text'].join('\n')], {
-      cwd: place,
-    })
+    execFileSync(
+      'sh',
+      ['-c', [...commands, 'mkdir mix; head -c 300000 /dev/zero > mix/large; echo x > mix/text'].join('\n')],
+      {
+        cwd: place,
+      },
+    )
   }
   const execution = await run(
     [...cases.map(({ to, name }) => `rm -rf ${name}; ${make(to, name, 'after')}`), 'rm -r mix; echo x > mix'].join(

@@ -79,8 +79,8 @@ export async function describeStart(started: Started, limits = readLimits()): Pr
     row(
       'projects',
       config.trustWorkspaces
-        ? 'trusted: their own settings, hooks, MCP servers, skills, commands and agents count'
-        : 'their CLAUDE.md reaches the model; skills, commands, agents, hooks and MCP servers of their own do not',
+        ? 'trusted: their settings, hooks, MCP servers, skills, commands and agents count'
+        : 'their CLAUDE.md reaches the model; their skills, commands, agents, hooks and MCP servers do not',
     ),
     row(
       'hooks',
