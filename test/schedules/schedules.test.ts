@@ -36,8 +36,16 @@ const service = await openTestService(t, {
 })
 const bare = await openConformingCall(service.call)
 type Options = Parameters<TestService['call']>[2] & { as?: string }
-const call = (method: string, path: string, { as = TOKENS.alice, headers, ...options }: Options = {}) =>
-  bare.call(method, path, { ...options, headers: { authorization: `Bearer ${as}`, ...headers } })
+/** As a client does: on a machine that is held up Redis may not answer an API in its second. What is read is safe. */
+async function call(method: string, path: string, { as = TOKENS.alice, headers, ...options }: Options = {}) {
+  const ask = () => bare.call(method, path, { ...options, headers: { authorization: `Bearer ${as}`, ...headers } })
+  let answer = await ask()
+  for (let tries = 0; tries < 40 && method === 'GET' && answer.body?.code === 'STORE_UNAVAILABLE'; tries += 1) {
+    await sleep(250)
+    answer = await ask()
+  }
+  return answer
+}
 
 const redis = new Redis(service.redis.url)
 const alarms = new Queue(ALARM_QUEUE_NAME, { prefix: '{cc}', connection: redis, skipVersionCheck: true })
@@ -101,6 +109,13 @@ const cancel = (id: string) => call('POST', `/executions/${id}/cancel`)
 
 void t.test('a schedule is made, shown, listed, changed, paused and removed', async (t) => {
   const body = { name: 'nightly', cron: '0 3 * * 1-5', timezone: 'Europe/Berlin', request: { prompt: 'Say hello' } }
+  // What the first of its kind takes (schemas, scripts) is more than that second there.
+  for (const api of [0, 1]) {
+    const warm = { body: { ...body, name: 'warm' }, headers: { 'idempotency-key': 'warm' }, api }
+    await until(async () => (await call('POST', '/schedules', warm)).status < 300, 'it is warm')
+  }
+  const [early] = (await call('GET', '/schedules')).body.schedules
+  t.equal((await call('DELETE', `/schedules/${early.id}`)).status, 204)
   const headers = { 'idempotency-key': 'first' }
   const answers = await Promise.all([0, 1].map((api) => call('POST', '/schedules', { body, headers, api })))
   t.same(
@@ -152,7 +167,8 @@ void t.test('a schedule is made, shown, listed, changed, paused and removed', as
   for (const removed of [id, second.id, ofBob.id]) t.equal((await call('DELETE', `/schedules/${removed}`)).status, 204)
   t.match((await call('DELETE', `/schedules/${id}`)).body, { status: 404, code: 'SCHEDULE_NOT_FOUND' })
   t.match((await call('GET', '/schedules/nothing')).body, { code: 'SCHEDULE_NOT_FOUND' })
-  t.same(await redis.keys('{cc}:schedule[-:]*'), ['{cc}:schedule-key:alice:first'], 'nothing is left')
+  const keys = ['first', 'warm'].map((key) => `{cc}:schedule-key:alice:${key}`)
+  t.same((await redis.keys('{cc}:schedule[-:]*')).toSorted(), keys, 'nothing is left')
   t.equal(await alarms.getJobSchedulersCount(), 0)
   await make({ name: 'nightly' })
 })

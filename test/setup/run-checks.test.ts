@@ -154,11 +154,12 @@ void t.test(
 
     // Its process has died, and what it had started keeps tap waiting.
     const begun = `echo '{"begins":"dist/test/deep/b.test.js","pid":4194304}' >> "$CC_EXECUTOR_TEST_COSTS"`
-    put('tap', `${ended('test/a')}; ${begun}; exec ${process.execPath} -e 'setTimeout(() => 0, 600_000)'`)
+    const hangs = `echo '{"hangs":"dist/test/a.test.js","tests":["a > waits"]}' >> "$CC_EXECUTOR_TEST_COSTS"`
+    put('tap', `${hangs}; ${ended('test/a')}; ${begun}; exec ${process.execPath} -e 'setTimeout(() => 0, 600_000)'`)
     t.match(await checks(), {
       code: 1,
-      last: '5 passed, 1 failed',
-      stdout: /test\/deep\/b\.test\.ts did not come to its end: process 4194304 died in it\n/,
+      last: '5 passed, 2 failed',
+      stdout: /test\/a\.test\.ts did not .*: it hung in: a > waits\ntest\/deep\/b.* process 4194304 died in it\n/,
     })
 
     put(

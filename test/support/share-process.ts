@@ -10,6 +10,8 @@ import t, { type Test } from 'tap'
 const FILE_TIMEOUT_MS = 420_000
 /** For a file that hangs: to be named, and to take down what it has started. */
 const GRACE_MS = 15_000
+/** Of one that begins when there is no time left. */
+const LEAST_MS = 4_000
 /** When all tests are ended, whatever they do (src/setup/run-tests.mjs). */
 const endsAt = Number(process.env['CC_EXECUTOR_TEST_ENDS_AT'] ?? Infinity)
 delete process.env['CC_EXECUTOR_TEST_ENDS_AT']
@@ -43,7 +45,7 @@ function isTaken(index: number): boolean {
 async function runFile(file: string): Promise<void> {
   events.emit('cc-executor.file-begins', file)
   let own: Test | undefined
-  const timeout = Math.max(1, Math.min(FILE_TIMEOUT_MS, endsAt - Date.now() - 2 * GRACE_MS))
+  const timeout = Math.max(LEAST_MS, Math.min(FILE_TIMEOUT_MS, endsAt - Date.now() - 2 * GRACE_MS))
   let hangs = false
   const watch = setTimeout(() => {
     hangs = true
