@@ -24,7 +24,7 @@ export const REPOSITORY_USAGE = `\
   --no-commit                     what changed is left uncommitted
   --push, --push-always           push the branch: if the run succeeded and no check failed, or in any case`
 
-export interface RepositoryFlags {
+interface RepositoryFlags {
   readonly repo?: string
   readonly ref?: string
   readonly branch?: string

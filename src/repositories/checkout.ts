@@ -27,7 +27,7 @@ const State = z.object({
   /** The run that works in it, or was the last to, and where that began. */
   run: z.object({ id: z.string(), base: Commit }),
 })
-export type CheckoutState = z.infer<typeof State>
+type CheckoutState = z.infer<typeof State>
 
 /**
  * A checkout: the folder in which runs work, and beside it, out of their sight, the worker's own repository of it
@@ -40,17 +40,17 @@ export interface Checkout {
   readonly keeper: string
 }
 
-export interface CheckoutPlace {
+interface CheckoutPlace {
   /** The worker's own folder for this workspace; a real path. */
   readonly folder: string
   readonly workspace: OpenFolder
 }
 
-export const keeperOf = (folder: string): string => join(folder, 'keeper.git')
+const keeperOf = (folder: string): string => join(folder, 'keeper.git')
 const stateOf = (folder: string): string => join(folder, 'state.json')
 
 /** undefined: there is none, or it is not whole. */
-export async function readState(folder: string): Promise<CheckoutState | undefined> {
+async function readState(folder: string): Promise<CheckoutState | undefined> {
   const text = await readFile(stateOf(folder), 'utf8').catch(() => undefined)
   return text === undefined ? undefined : State.parse(JSON.parse(text))
 }
@@ -67,7 +67,7 @@ export async function isHalfMade(folder: string): Promise<boolean> {
 }
 
 /** The workspace stays, as it is opened; what is in it goes. */
-export async function emptyFolder(path: string): Promise<void> {
+async function emptyFolder(path: string): Promise<void> {
   for (const name of await readdir(path)) await removeTree(join(path, name))
 }
 

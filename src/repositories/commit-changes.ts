@@ -23,7 +23,7 @@ export interface Committed {
   readonly notCommitted: readonly string[]
 }
 
-export interface CommitOptions {
+interface CommitOptions {
   readonly checkout: Checkout
   readonly workspace: OpenFolder
   /** `Name <address>` */

@@ -49,7 +49,7 @@ export async function secretsOfGit(file: string | undefined): Promise<string[]> 
 }
 
 /** How git proves to one host who the operator is. */
-export interface GitAccess {
+interface GitAccess {
   readonly options: readonly (readonly [string, string])[]
   readonly env: Readonly<Record<string, string>>
 }

@@ -23,7 +23,7 @@ export interface Mirrors {
 }
 
 /** A repository on this host, at exactly what was asked for. */
-export interface Obtained extends Seed {
+interface Obtained extends Seed {
   readonly commit: string
   /** The branch that `ref` named, if it named one. */
   readonly upstream: string | undefined

@@ -56,7 +56,7 @@ export interface GitCall {
   readonly accepts?: readonly number[]
 }
 
-export interface GitReport {
+interface GitReport {
   readonly exitCode: number
   readonly stdout: Buffer
   readonly stderr: string

@@ -1,4 +1,5 @@
 // The service as a user starts it, in processes of its own: by `npm start`, or its parts one by one.
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { openRedisServer, splitPath } from '../../src/platform/redis-server.js'
@@ -44,11 +45,12 @@ export interface Started {
 }
 
 /** Where runs may name folders and repositories; in an image nothing of it lies in the data folder. */
-export const rootOf = (folder: string): string =>
-  folder === '/data' ? '/tmp/repositories' : join(folder, 'repositories')
+export const rootOf = (folder: string): string => (folder === '/data' ? '/tmp' : join(folder, 'repositories'))
 
 export function startedEnvironment(folder: string): NodeJS.ProcessEnv {
   const { all, other, reader, runner, poor, tight } = TOKENS
+  // A root that is not there allows nothing.
+  if (folder !== '/data') mkdirSync(rootOf(folder), { recursive: true })
   return {
     ...testEnvironment(folder),
     CC_EXECUTOR_TOKENS: `all=${all},other=${other}:execute+read,reader=${reader}:read,runner=${runner}:execute,poor=${poor}:daily-tokens=1,tight=${tight}:daily-tokens=2000`,
