@@ -90,10 +90,8 @@ void t.test('the dashboard is one by the types of the Grafana that compose start
   const version = /grafana:(\d+\.\d+\.\d+)\}$/.exec(grafana.image)?.[1]
   const folder = await makeFolder(t)
   await installFromNpm(folder, [`@grafana/schema@${version}`])
-  const compilerOptions = {
-    ...{ noEmit: true, strict: true, skipLibCheck: true, types: [] },
-    ...{ target: 'es2022', module: 'esnext', moduleResolution: 'bundler' },
-  }
+  const strict = { strict: true, skipLibCheck: true, types: [], noEmit: true }
+  const compilerOptions = { ...strict, target: 'es2022', module: 'esnext', moduleResolution: 'bundler' }
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['dashboard.ts'] }))
   async function compile(content: unknown): Promise<string> {
     const text = `import type { Dashboard } from '@grafana/schema'\nexport const it: Dashboard = ${JSON.stringify(content)}`
@@ -169,15 +167,15 @@ void t.test('Prometheus takes the files that compose mounts, as they are', { ski
     })
   t.equal(mounts.length, 9, 'configuration, rules and token')
   const bwrap = (await findExecutable(['bwrap'], splitPath(testEnvironment(folder)['PATH']))) ?? 'bwrap'
+  const links = ['lib', 'lib64', 'bin'].filter((name) => existsSync(`/usr/${name}`))
   // The root of a container: nothing of this machine but programs.
   const view = [
-    ...['--ro-bind', '/usr', '/usr', ...(root === '' ? [] : ['--ro-bind', root, root]), '--tmpfs', '/etc'],
-    ...['lib', 'lib64', 'bin'].flatMap((name) =>
-      existsSync(`/usr/${name}`) ? ['--symlink', `usr/${name}`, `/${name}`] : [],
-    ),
-    ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--ro-bind', join(folder, 'hosts'), '/etc/hosts'],
-    ...['--bind', join(folder, 'data'), '/prometheus', ...mounts, '--die-with-parent', '--unshare-pid'],
-  ]
+    '--ro-bind /usr /usr --tmpfs /etc --proc /proc --dev /dev --tmpfs /tmp'.split(' '),
+    root === '' ? [] : ['--ro-bind', root, root],
+    links.flatMap((name) => ['--symlink', `usr/${name}`, `/${name}`]),
+    ['--ro-bind', join(folder, 'hosts'), '/etc/hosts', '--bind', join(folder, 'data'), '/prometheus'],
+    [...mounts, '--die-with-parent', '--unshare-pid'],
+  ].flat()
   const check = [`${root}/usr/bin/promtool`, 'check', 'config', '/etc/prometheus/prometheus.yml']
   t.match((await run(bwrap, [...view, ...check], { env })).stdout, new RegExp(`${rules.groups[0]?.rules.length} rules`))
   const [port = 0] = await findPorts(1)
@@ -187,7 +185,8 @@ void t.test('Prometheus takes the files that compose mounts, as they are', { ski
       ...view,
       `${root}/usr/bin/prometheus`,
       // What the image is started with.
-      ...['--config.file=/etc/prometheus/prometheus.yml', '--storage.tsdb.path=/prometheus'],
+      '--config.file=/etc/prometheus/prometheus.yml',
+      '--storage.tsdb.path=/prometheus',
       `--web.listen-address=127.0.0.1:${port}`,
     ],
     { env, stdio: 'ignore' },
