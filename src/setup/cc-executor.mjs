@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command, as npm links it. It is there before the build is: npm makes no link to a file that is missing, and npx
-// remembers for ever that there was none. From a package `start` fetches what is missing, as npm start does in a checkout.
+// remembers for ever that there was none. From a package `start` fetches what is missing, as npm start does in a
+// checkout.
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'

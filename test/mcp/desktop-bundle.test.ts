@@ -31,8 +31,8 @@ interface Config {
 type Settings = Readonly<Record<string, string>>
 
 /**
- * What the registry's schema of 2025-12-11 asks of an entry, and the registry of an extension, as far as ours has it: no
- * package of npm has the schema itself.
+ * What the registry's schema of 2025-12-11 asks of an entry, and the registry of an extension, as far as ours has it:
+ * no package of npm has the schema itself.
  */
 const REGISTRY_ENTRY = z.strictObject({
   $schema: z.literal('https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json'),

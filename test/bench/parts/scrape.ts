@@ -1,5 +1,5 @@
-// What it costs that somebody reads the metrics: 10,000 executions wait behind two workers and 10,000 have ended. Of all
-// processes, since workers publish what they know of themselves only while they are read.
+// What it costs that somebody reads the metrics: 10,000 executions wait behind two workers and 10,000 have ended. Of
+// all processes, since workers publish what they know of themselves only while they are read.
 import { sleep } from '../../../src/platform/abort-signals.js'
 import { cpuMsOf, openService, pidsOf, settle, type Service } from '../service.js'
 import { HERE, type Row } from '../rows.js'
