@@ -59,7 +59,7 @@ const REQUIRED = {
 const wanted = (text: string): Record<string, string> =>
   Object.fromEntries(Object.entries(REQUIRED).filter(([name]) => text.includes(`\${${name}:?`)))
 const texts = new Map(await Promise.all(files.map(async (file) => [file, await read(file)] as const)))
-// Safe: the shape is what the tests below look at, and Compose's own schema was checked by hand (deployment/README.md).
+// Safe: the shape is what the tests below look at; test/telemetry/monitoring.test.ts checks Compose's own schema.
 // As they are where nothing is set but what has to be.
 const composes = new Map(
   [...texts].map(([file, text]) => [

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 import { checkoutDirectory } from './cache.mjs'
@@ -82,26 +82,36 @@ export function isBundled(directory) {
  * @param {string} [directory]
  */
 export async function bundle(directory = checkoutDirectory) {
-  const { build, stop } = await import('esbuild')
   rmSync(join(directory, BUNDLE), { recursive: true, force: true })
   removePackages(directory)
+  await bundleProgram({ directory, entryPoints: ENTRIES, outdir: BUNDLE })
+  // Last: what is not whole is not used.
+  writeFileSync(join(directory, MADE_OF), toStamp(directory))
+}
+
+/**
+ * Into a folder that lies in its place as dist/bundle lies in the checkout's.
+ *
+ * @param {{ directory?: string, entryPoints: string[], outdir: string, isAlone?: boolean }} options `isAlone`: without
+ *   any node_modules
+ */
+export async function bundleProgram({ directory = checkoutDirectory, entryPoints, outdir, isAlone = false }) {
+  const { build, stop } = await import('esbuild')
   const { metafile } = await build({
     ...BUNDLE_OPTIONS,
     absWorkingDir: directory,
-    entryPoints: ENTRIES,
-    outdir: BUNDLE,
+    entryPoints,
+    outdir,
     entryNames: '[name]',
     chunkNames: '[name]-[hash]',
     metafile: true,
-    plugins: [ownAddress(directory), ...loadLater()],
+    plugins: [ownAddress(directory, isAlone), ...loadLater()],
   }).catch((/** @type {Error} */ error) => {
     throw new SetUpError(`the modules could not be bundled: ${error.message}`)
   })
   // Its process would wait for more, with 300 MB, for as long as this one lives.
   await stop()
-  writeFileSync(join(directory, BUNDLE, 'LICENSES.txt'), licencesOf(directory, Object.keys(metafile.inputs)))
-  // Last: what is not whole is not used.
-  writeFileSync(join(directory, MADE_OF), toStamp(directory))
+  writeFileSync(resolve(directory, outdir, 'LICENSES.txt'), licencesOf(directory, Object.keys(metafile.inputs)))
 }
 
 /**
@@ -109,9 +119,10 @@ export async function bundle(directory = checkoutDirectory) {
  * command itself) is found as before.
  *
  * @param {string} directory
+ * @param {boolean} isAlone then what a module requires by its own address is bundled as well
  * @returns {import('esbuild').Plugin}
  */
-function ownAddress(directory) {
+function ownAddress(directory, isAlone) {
   const dist = join(directory, 'dist')
   return {
     name: 'own address',
@@ -121,7 +132,8 @@ function ownAddress(directory) {
         const source = readFileSync(path, 'utf8')
         if (!source.includes('import.meta.url')) return undefined
         const address = `new URL(${JSON.stringify(`../${relative(dist, path)}`)}, import.meta.url).href`
-        return { contents: source.replaceAll('import.meta.url', address), loader: 'js' }
+        const whole = isAlone ? source.replaceAll(/createRequire\(import\.meta\.url\)(?=\(')/g, 'require') : source
+        return { contents: whole.replaceAll('import.meta.url', address), loader: 'js' }
       })
     },
   }

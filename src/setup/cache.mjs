@@ -13,6 +13,9 @@ export const OLDEST_CLAUDE_VERSION = '2.1.197'
 /** The root of this checkout. */
 export const checkoutDirectory = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 
+/** This is no checkout but what npm has installed: with its dependencies, and built. */
+export const isPackage = !existsSync(join(checkoutDirectory, 'tsconfig.json'))
+
 /**
  * Where set-up keeps the programs that it fetched: `bin/{redis-server,claude,bwrap,tini}`, links and wrappers to what
  * lies under `packages/`. Nothing is created here; src/platform reads the same folder by the same rule.

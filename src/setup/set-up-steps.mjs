@@ -1,5 +1,5 @@
 import { buildSources, isBuilt } from './build.mjs'
-import { cacheDirectory, checkoutDirectory } from './cache.mjs'
+import { cacheDirectory, checkoutDirectory, isPackage } from './cache.mjs'
 import { installDependencies, isInstalled } from './install-dependencies.mjs'
 import { beginStep, say, SetUpError } from './messages.mjs'
 import { hasClaude, provideClaude } from './provide-claude.mjs'
@@ -15,8 +15,8 @@ import { hasRedis, provideRedis } from './provide-redis.mjs'
  * @type {Record<string, { isDone: (options: Options) => boolean, provide: (options: Options) => Promise<unknown> }>}
  */
 const STEPS = {
-  deps: { isDone: () => isInstalled(checkoutDirectory), provide: () => installDependencies() },
-  build: { isDone: () => isBuilt(checkoutDirectory), provide: () => buildSources() },
+  deps: { isDone: () => isPackage || isInstalled(checkoutDirectory), provide: () => installDependencies() },
+  build: { isDone: () => isPackage || isBuilt(checkoutDirectory), provide: () => buildSources() },
   redis: { isDone: hasRedis, provide: provideRedis },
   claude: { isDone: hasClaude, provide: provideClaude },
   containment: { isDone: hasContainment, provide: provideContainment },

@@ -22,6 +22,7 @@ import { benchRedisSize } from './parts/redis-size.js'
 import { benchRelay, KINDS } from './parts/relay.js'
 import { benchAsking } from './parts/asking.js'
 import { benchRun } from './parts/run.js'
+import { benchScrape } from './parts/scrape.js'
 import { benchIdleWorkers, benchSeveral } from './parts/several.js'
 import { benchStarts } from './parts/starts.js'
 import { benchSubmit } from './parts/submit.js'
@@ -46,6 +47,7 @@ const PARTS: Record<string, Part> = {
   'redis-size': benchRedisSize,
   growth: benchGrowth,
   watched: benchGrowthWatched,
+  scrape: benchScrape,
   several: benchSeveral,
   'idle-workers': benchIdleWorkers,
   turns: benchTurns,

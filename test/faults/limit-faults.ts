@@ -53,7 +53,7 @@ async function readTooSlowly(t: Test, scene: Scene, api: Started<Api>, { id }: W
   })
   const closed = once(socket, 'close')
   await call('execution.subscribe', { executionId: id, after: 0 })
-  await until(() => api.stderr().includes('took nothing for too long'), 'it is given up')
+  await until(() => api.stderr().includes('accepted no data for too long'), 'it is given up')
   socket.resume()
   const [code] = await closed
   // Whether the reason still got through is the machine's matter: after two seconds nobody waits for that.

@@ -2,7 +2,8 @@
 // test:all.
 import { execFile } from 'node:child_process'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { installFromNpm } from '../mcp/clients/pinned-clients.js'
@@ -75,6 +76,18 @@ void t.test(
       'no test, no source, no settings of ours',
     )
     const service = await startWhole(t, [join(empty, 'node_modules/.bin/cc-executor'), 'start', '--simulate'], empty)
+    await t.test('a start on a machine that has nothing fetches what it needs', async (t) => {
+      // The CLI of this machine: it is 400 MB, and test/fresh-clone.test.ts fetches it.
+      const claude = join(homedir(), '.cache/cc-executor/bin/claude')
+      const more = {
+        CC_EXECUTOR_CACHE_DIR: join(folder, 'cache'),
+        CC_EXECUTOR_CLAUDE_BIN: process.env['CC_EXECUTOR_CLAUDE_BIN'] ?? claude,
+        PATH: `${dirname(process.execPath)}:/usr/bin:/bin`,
+      }
+      const command = [join(empty, 'node_modules/.bin/cc-executor'), 'start', '--simulate']
+      const { url } = await startWhole(t, command, empty, more)
+      t.equal((await fetch(`${url}/health`)).status, 200)
+    })
     await t.test('a program of TypeScript uses the client of the package', async (t) => {
       await writeFile(join(empty, 'package.json'), '{"type":"module"}')
       await writeFile(join(empty, 'program.ts'), PROGRAM)

@@ -39,6 +39,7 @@ const CALL_TABLE: ReadonlyArray<readonly [id: string, title: string, options: Ca
   ['status', 'GET /executions/{id}', { path: `/executions/${ID}` }],
   ['list', 'GET /executions?limit=50', { path: '/executions?limit=50' }],
   ['queue', 'GET /queue', { path: '/queue' }],
+  ['metrics', 'GET /metrics', { path: '/metrics' }],
   ['submit', 'POST /execute', { method: 'POST', path: '/execute', body: BODY }],
   [
     'cancel',
@@ -120,7 +121,7 @@ const submit = async (bench: Bench, { ports, token }: Service, count: number, bo
 }
 
 /** Twice as many are submitted, and the later half of them is cancelled: ended they are, as after a run. */
-async function fill(bench: Bench, service: Service, count: number): Promise<string[]> {
+export async function fill(bench: Bench, service: Service, count: number): Promise<string[]> {
   const ids = await submit(bench, service, 2 * count)
   const idsIn = join(bench.folder, 'ids-to-cancel')
   await writeFile(idsIn, `${ids.slice(count).toReversed().join('\n')}\n`)
@@ -130,7 +131,7 @@ async function fill(bench: Bench, service: Service, count: number): Promise<stri
   return ids.slice(0, count)
 }
 
-const ours = ({ checkouts: [checkout] }: Bench): Checkout => {
+export const ours = ({ checkouts: [checkout] }: Bench): Checkout => {
   if (!checkout) throw new Error('there is no checkout')
   return checkout
 }
@@ -177,8 +178,12 @@ const PER_WORKER = 250
 const START_DEADLINE_MS = 300_000
 
 /** Runs that print nothing; and executions that wait behind them. */
-async function startRuns(bench: Bench, service: Service, runs: number): Promise<string[]> {
-  const perWorker = Math.min(runs, PER_WORKER)
+export async function startRuns(
+  bench: Bench,
+  service: Service,
+  runs: number,
+  perWorker = Math.min(runs, PER_WORKER),
+): Promise<string[]> {
   const env = { CC_EXECUTOR_CONCURRENCY: String(perWorker) }
   for (let worker = 0; worker < runs / perWorker; worker += 1) await service.add('worker', env)
   const prompt = toPrompt({ kind: 'raw', bytes: 200, lines: 1, delayMs: 600_000 })
