@@ -11,6 +11,8 @@ const PREFIX_HELD = 3
 const KEY_CHARACTERS = '[A-Za-z0-9_-]'
 const KEY = `(?:${KEY_PREFIX}|(?<![A-Za-z0-9])(?:k-|-)ant-[a-z]{3,5}\\d\\d-)${KEY_CHARACTERS}{16,}`
 const OPEN_KEY = new RegExp(`${KEY_PREFIX}${KEY_CHARACTERS}*$`)
+/** What the beginnings of the prefix that are held end in. */
+const PREFIX_ENDS = new Set([...KEY_PREFIX.slice(PREFIX_HELD - 1)].map((character) => character.charCodeAt(0)))
 /** A power of two above every ASCII character. */
 const BEGINNINGS = 128
 /** Longer than any key: text that looks like one and does not end is told from here on. */
@@ -36,12 +38,18 @@ export interface SecretMask {
 
 /** How much of the text's end is a key that goes on, or the beginning of one. */
 function pendingKey(text: string): number {
+  // Nearly every delta ends in neither, and these two looks at it tell so.
+  const couldBegin = PREFIX_ENDS.has(text.charCodeAt(text.length - 1))
+  if (!couldBegin && !text.includes(KEY_PREFIX)) return 0
   const open = OPEN_KEY.exec(text)
   if (open) return text.length - open.index <= OPEN_KEY_LIMIT ? text.length - open.index : 0
   for (let length = KEY_PREFIX.length - 1; length >= PREFIX_HELD; length -= 1)
     if (text.endsWith(KEY_PREFIX.slice(0, length))) return length
   return 0
 }
+
+const toPair = (text: string, at: number): number =>
+  (text.charCodeAt(at) % BEGINNINGS) * BEGINNINGS + (text.charCodeAt(at + 1) % BEGINNINGS)
 
 const escapeJson = (text: string): string => JSON.stringify(text).slice(1, -1)
 
@@ -64,9 +72,13 @@ export function createSecretMask(secrets: Iterable<string>): SecretMask {
   // One pass over the text, whatever the number of secrets is.
   const finds = new RegExp(source)
   const all = new RegExp(source, 'g')
-  // By the low bits of its first character, since each character at the end of each delta is looked up.
+  // By the low bits of their first two characters, since each character at the end of each delta is looked up.
   const begins = new Uint8Array(BEGINNINGS)
-  for (const form of forms) begins[form.charCodeAt(0) % BEGINNINGS] = 1
+  const pairs = new Uint8Array(BEGINNINGS * BEGINNINGS)
+  for (const form of forms) {
+    begins[form.charCodeAt(0) % BEGINNINGS] = 1
+    pairs[toPair(form, 0)] = 1
+  }
   const longest = Math.max(0, ...forms.map(({ length }) => length))
 
   const replace = (text: string): string => text.replace(all, MASKED)
@@ -95,8 +107,9 @@ export function createSecretMask(secrets: Iterable<string>): SecretMask {
     [...text.matchAll(all)].some(({ index, 0: match }) => index < at && at < index + match.length)
 
   function pendingForm(text: string): number {
-    for (let at = Math.max(0, text.length - longest + 1); at < text.length; at += 1) {
-      if (begins[text.charCodeAt(at) % BEGINNINGS] === 0) continue
+    const last = text.length - 1
+    for (let at = Math.max(0, text.length - longest + 1); at <= last; at += 1) {
+      if (begins[text.charCodeAt(at) % BEGINNINGS] === 0 || (at < last && pairs[toPair(text, at)] === 0)) continue
       const end = text.slice(at)
       if (!forms.some((form) => form.length > end.length && form.startsWith(end))) continue
       if (!isWithin(text, at)) return end.length
