@@ -11,8 +11,10 @@ const PREFIX_HELD = 3
 const KEY_CHARACTERS = '[A-Za-z0-9_-]'
 const KEY = `(?:${KEY_PREFIX}|(?<![A-Za-z0-9])(?:k-|-)ant-[a-z]{3,5}\\d\\d-)${KEY_CHARACTERS}{16,}`
 const OPEN_KEY = new RegExp(`${KEY_PREFIX}${KEY_CHARACTERS}*$`)
+/** What of the prefix cannot have been told before. */
+const PREFIX_REST = KEY_PREFIX.slice(PREFIX_HELD - 1)
 /** What the beginnings of the prefix that are held end in. */
-const PREFIX_ENDS = new Set([...KEY_PREFIX.slice(PREFIX_HELD - 1)].map((character) => character.charCodeAt(0)))
+const PREFIX_ENDS = new Set([...PREFIX_REST].map((character) => character.charCodeAt(0)))
 /** A power of two above every ASCII character. */
 const BEGINNINGS = 128
 /** Longer than any key: text that looks like one and does not end is told from here on. */
@@ -36,11 +38,12 @@ export interface SecretMask {
   with(secrets: Iterable<string>): SecretMask
 }
 
+/** Nearly no text does, also together with the two characters of the prefix that may have been told before it. */
+const mayEndInKey = (text: string): boolean =>
+  PREFIX_ENDS.has(text.charCodeAt(text.length - 1)) || text.includes(PREFIX_REST)
+
 /** How much of the text's end is a key that goes on, or the beginning of one. */
 function pendingKey(text: string): number {
-  // Nearly every delta ends in neither, and these two looks at it tell so.
-  const couldBegin = PREFIX_ENDS.has(text.charCodeAt(text.length - 1))
-  if (!couldBegin && !text.includes(KEY_PREFIX)) return 0
   const open = OPEN_KEY.exec(text)
   if (open) return text.length - open.index <= OPEN_KEY_LIMIT ? text.length - open.index : 0
   for (let length = KEY_PREFIX.length - 1; length >= PREFIX_HELD; length -= 1)
@@ -118,7 +121,7 @@ export function createSecretMask(secrets: Iterable<string>): SecretMask {
   }
 
   function pendingLength(text: string, before = ''): number {
-    const key = Math.min(pendingKey(before.slice(1 - PREFIX_HELD) + text), text.length)
+    const key = mayEndInKey(text) ? Math.min(pendingKey(before.slice(1 - PREFIX_HELD) + text), text.length) : 0
     return Math.max(pendingForm(text), key > 0 && isWithin(text, text.length - key) ? 0 : key)
   }
 
