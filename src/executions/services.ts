@@ -31,8 +31,8 @@ export interface ReadServices {
   readonly workers: WorkerRegistry
   readonly history: RunHistory
   readonly ledger: UsageLedger
-  /** When queued executions may be expected to start, as it was within the last second. */
-  readonly outlook: () => Promise<StartOutlook>
+  /** When queued executions may be expected to start, as it was within the last second, or as it is now. */
+  readonly outlook: (age?: 'newer') => Promise<StartOutlook>
 }
 
 /** What every process of the service needs of the domain. */

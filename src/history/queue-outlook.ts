@@ -22,8 +22,14 @@ const median = (sorted: readonly number[]): number | undefined => sorted[Math.fl
  * took so long.
  */
 function endOf(since: number, sorted: readonly number[], now: number): number | undefined {
-  const total = median(sorted.filter((duration) => duration > now - since))
-  return total === undefined ? undefined : since + total
+  let [longer, end] = [0, sorted.length]
+  while (longer < end) {
+    const middle = Math.floor((longer + end) / 2)
+    if ((sorted[middle] ?? 0) > now - since) end = middle
+    else longer = middle + 1
+  }
+  const total = sorted[longer + Math.floor((sorted.length - longer - 1) / 2)]
+  return total === undefined || longer === sorted.length ? undefined : since + total
 }
 
 /**

@@ -72,7 +72,7 @@ function watchWhere(
     if (!onDemand) return
     async function isBusy(): Promise<boolean> {
       const { byPriority, parked, active } = await store.count()
-      return Object.values(byPriority).some((count) => count > 0) || parked > 0 || active.length > 0
+      return Object.values(byPriority).some((count) => count > 0) || parked > 0 || active > 0
     }
     lifetime.own(
       'idle watch',

@@ -158,8 +158,11 @@ void t.test('a run that has spent its budget is parked, and goes on where it was
 void t.test(
   'a run over its tokens is interrupted; it goes on after a restart of everything, by JSON-RPC',
   async (t) => {
-    const { id } = await submit({ maxBudgetTokens: 25_000 })
+    // Its tool waits, or a slow machine might see its last word before the interruption.
+    const prompt = TWO_MARKS.replace('echo two', 'while [ ! -e go ]; do sleep 0.1; done; echo two')
+    const { id, workspace } = await submit({ prompt, maxBudgetTokens: 25_000 })
     t.match((await service.until(id, 'execution.parked')).data, { message: /25000 tokens/ })
+    await writeFile(join(service.directory, 'data/workspaces', workspace, 'go'), '')
     await Promise.all([...service.apis, ...service.workers].map((part) => part.close()))
     service.apis.length = 0
     await Promise.all([service.openApi(), service.openWorker()])

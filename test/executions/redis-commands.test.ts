@@ -17,6 +17,7 @@ import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
 import type { Scope } from '../../src/protocol/caller.js'
 import type { ExecuteRequest } from '../../src/protocol/execute-request.js'
+import { getQueueState } from '../../src/executions/read/queue-state.js'
 import { NO_USAGE } from '../../src/protocol/execution.js'
 import { openTestRedis, type TestRedis } from '../support/redis.js'
 import { startRecord } from '../support/start-record.js'
@@ -160,4 +161,29 @@ void t.test('one submission, one cancel and one list send few commands', async (
   atMost(LOOK, ended.sent)
   const listed = await count(() => store.list(caller.id, { count: 51 }))
   atMost(1, listed.sent)
+})
+
+void t.test('who looks at the queue reads no record of those that run', async (t) => {
+  const { services, count, submit } = await openScene(t)
+  const look = async (running: number): Promise<string[]> => {
+    const { answer, sent } = await count(() => getQueueState(services))
+    t.match(answer, { running, paused: 0, workers: [] })
+    return sent.toSorted()
+  }
+  await look(0)
+  const first = await look(0)
+  for (let number = 0; number < 3; number += 1) {
+    const { execution } = await submit()
+    const claim = await services.store.claim(execution.id, 1, 'worker', 60_000, 'default')
+    if (claim.kind !== 'claimed') throw new Error(claim.kind)
+    await startRecord(services.store, execution.id, claim.fence)
+  }
+  // The outlook of a moment ago may serve once more.
+  const sent = await look(3)
+  t.same(
+    sent.filter((command) => !first.includes(command)),
+    [],
+    sent.join(' '),
+  )
+  t.ok(sent.length <= first.length, sent.join(' '))
 })

@@ -154,18 +154,25 @@ const STRANGER = { name: 'stranger', scopes: ['execute', 'read'] }
 
 void t.test('a run, a list of tasks and a test are told, shown in the log, and sent again', async (t) => {
   const webhook = await make('/told')
-  receiver.answer = (message, response) => (receiver.messages.length === 1 ? refuse(500) : accept)(message, response)
+  let isUp = false
+  receiver.answer = (message, response) =>
+    (isUp || message.payload.type !== 'execution.started' ? accept : refuse(500))(message, response)
   const done = await run({ prompt: 'one', metadata: { team: 'a' } })
   await until(async () => (await deliveriesOf(webhook)).length === 2, 'both are there')
   const [, started] = await deliveriesOf(webhook)
-  await until(async () => (await deliveriesOf(webhook))[1]?.attempts.length === 1, 'it was tried')
+  await until(async () => Number((await deliveriesOf(webhook))[1]?.attempts.length) > 0, 'it was tried')
+  isUp = true
   const again = await call('POST', `/webhooks/${webhook.id}/deliveries/${started?.id}/redeliver`)
   t.match(again, { status: 202, body: { id: started?.id, status: 'pending' } })
   await until(async () => (await deliveriesOf(webhook)).every(({ status }) => status === 'delivered'), 'delivered')
   t.match(await deliveriesOf(webhook), [
     { type: 'execution.finished', executionId: done.id, attemptCount: 1, attempts: [{ status: 204 }] },
-    { type: 'execution.started', attemptCount: 2, attempts: [{ status: 500, error: 'STATUS' }, { status: 204 }] },
+    { type: 'execution.started' },
   ])
+  // On a slow machine it was tried more than once.
+  const [refused, ...retried] = (await deliveriesOf(webhook))[1]?.attempts ?? []
+  t.match(refused, { status: 500, error: 'STATUS' })
+  t.match(retried.at(-1), { status: 204 })
   t.same(receiver.messages.at(-1)?.payload.data, {
     executionId: done.id,
     status: 'succeeded',
@@ -179,9 +186,11 @@ void t.test('a run, a list of tasks and a test are told, shown in the log, and s
     deliveries: [{ id: started?.id }],
     nextCursor: null,
   })
+  const before = receiver.messages.length
   const list = await submit({ tasks: ['first', { prompt: 'second', webhooks: [] }] })
   await finished(list.id)
-  const kinds = () => receiver.messages.slice(3).map(({ payload }) => `${payload.data.kind} ${payload.data.status}`)
+  const kinds = () =>
+    receiver.messages.slice(before).map(({ payload }) => `${payload.data.kind} ${payload.data.status}`)
   await until(() => kinds().includes('task_list succeeded'), 'the list has ended')
   t.same(kinds().toSorted(), ['task running', 'task succeeded', 'task_list running', 'task_list succeeded'])
   t.match((await call('POST', `/webhooks/${webhook.id}/deliveries/msg_none/redeliver`)).body, {

@@ -2,10 +2,13 @@ import { outlookOf, type Place, type QueueOutlook, type StartOutlook } from '../
 import type { Execution } from '../../protocol/execution.js'
 import type { BlockedCredential, WorkerState } from '../../protocol/service-state.js'
 import { isHeldBack, toExecution, type ExecutionRecord, type ShownRecord } from '../records/execution-record.js'
+import type { ActiveRun } from '../store/queue-reads.js'
 import type { ReadServices } from '../services.js'
 
 /** An outlook is good for so long: a list of queued executions does not ask for it anew each time. */
 const OUTLOOK_MS = 500
+/** Who looks at the queue has a newer one, unless so many have started that it costs some milliseconds. */
+const NEWER_MS_EACH = 5
 
 /** Of a worker of an older version, the one that it has. */
 export const credentialsOf = ({ credential, credentials }: WorkerState): readonly string[] =>
@@ -19,7 +22,7 @@ export const canPay = (worker: WorkerState, blocked: ReadonlyArray<Pick<BlockedC
 export const isTaking = ({ draining, pausedBecause }: Pick<WorkerState, 'draining' | 'pausedBecause'>): boolean =>
   !draining && pausedBecause === undefined
 
-const toPlace = ({ state, startedAt }: ExecutionRecord, now: number): Place =>
+const toPlace = ({ state, startedAt }: ActiveRun, now: number): Place =>
   state === 'paused' ? 'paused' : { since: startedAt ?? now }
 
 const free = (count: number): Place[] => Array.from({ length: Math.max(0, count) }, (): Place => 'free')
@@ -27,15 +30,20 @@ const free = (count: number): Place[] => Array.from({ length: Math.max(0, count)
 /** The places of the workers that take something: not of those that stop, or that could not pay. */
 export function listPlaces(
   present: readonly WorkerState[],
-  active: readonly ExecutionRecord[],
+  active: readonly ActiveRun[],
   blocked: ReadonlyArray<Pick<BlockedCredential, 'credential'>>,
   now: number,
 ): Place[] {
+  const taken = new Map<string, Place[]>()
+  for (const run of active) {
+    const own = taken.get(run.workerId) ?? []
+    own.push(toPlace(run, now))
+    taken.set(run.workerId, own)
+  }
   return present.flatMap((worker): Place[] => {
-    const { id, concurrency } = worker
     if (!isTaking(worker) || !canPay(worker, blocked)) return []
-    const taken = active.filter(({ workerId }) => workerId === id).map((record) => toPlace(record, now))
-    return [...taken, ...free(concurrency - taken.length)]
+    const own = taken.get(worker.id) ?? []
+    return [...own, ...free(worker.concurrency - own.length)]
   })
 }
 
@@ -44,33 +52,40 @@ export function createOutlook({
   workers,
   history,
   config,
-}: Pick<ReadServices, 'store' | 'workers' | 'history' | 'config'>): () => Promise<StartOutlook> {
-  let known: { readonly at: number; readonly outlook: Promise<StartOutlook> } | undefined
-  async function readOutlook(): Promise<StartOutlook> {
-    const [{ active }, present, blocked, durations] = await Promise.all([
-      store.count(),
+}: Pick<ReadServices, 'store' | 'workers' | 'history' | 'config'>): ReadServices['outlook'] {
+  let known: { readonly at: number; readonly newerMs: number; readonly outlook: Promise<StartOutlook> } | undefined
+  async function readOutlook(): Promise<StartOutlook & { readonly started: number }> {
+    const [active, present, blocked, durations] = await Promise.all([
+      store.listActive(),
       workers.list(),
       store.listBlocked(),
       history.places(config.simulatorUrl !== undefined),
     ])
     const now = Date.now()
-    const records = await store.getMany(active)
-    const outlook = outlookOf(listPlaces(present, records, blocked, now), durations, now)
+    const outlook = outlookOf(listPlaces(present, active, blocked, now), durations, now)
     const ofOwners = new Map<string, QueueOutlook>()
     return {
       ...outlook,
+      started: active.length,
       ofOwner(owner, limit) {
         const name = `${limit} ${owner}`
-        const own = records.filter((record) => record.owner === owner).map((record) => toPlace(record, now))
+        const own = active.filter((each) => each.owner === owner).map((each) => toPlace(each, now))
         const known = ofOwners.get(name) ?? outlookOf([...own, ...free(limit - own.length)], durations, now)
         ofOwners.set(name, known)
         return known
       },
     }
   }
-  return () => {
+  return (age) => {
     const now = performance.now()
-    if (!known || now - known.at > OUTLOOK_MS) known = { at: now, outlook: readOutlook() }
+    if (!known || now > known.at + (age === 'newer' ? known.newerMs : OUTLOOK_MS)) {
+      const reading = { at: now, newerMs: OUTLOOK_MS, outlook: readOutlook() }
+      known = reading
+      void reading.outlook.then(
+        ({ started }) => (reading.newerMs = Math.min(OUTLOOK_MS, started * NEWER_MS_EACH)),
+        () => (reading.newerMs = 0),
+      )
+    }
     return known.outlook
   }
 }

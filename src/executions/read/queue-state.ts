@@ -1,9 +1,8 @@
 import { fromStore } from '../../platform/redis.js'
 import type { AuthStatus, BlockedCredential, QueueState, Readiness, WorkerState } from '../../protocol/service-state.js'
 import { SandboxLevel } from '../../protocol/sandbox.js'
-import { outlookOf } from '../../history/queue-outlook.js'
 import { describeCredentials, listTroubles } from './credential-states.js'
-import { canPay, credentialsOf, isTaking, listPlaces } from './expected-start.js'
+import { canPay, credentialsOf, isTaking } from './expected-start.js'
 import type { ReadServices } from '../services.js'
 
 async function listBlocked(store: ReadServices['store']): Promise<BlockedCredential[]> {
@@ -14,22 +13,25 @@ async function listBlocked(store: ReadServices['store']): Promise<BlockedCredent
 }
 
 /** The queue and who works on it. */
-export async function getQueueState({ store, workers, history, config }: ReadServices): Promise<QueueState> {
-  const [{ byPriority, parked, delayed, resting, active }, present, blocked, durations] = await Promise.all([
+export async function getQueueState({
+  store,
+  workers,
+  outlook: readOutlook,
+  config,
+}: ReadServices): Promise<QueueState> {
+  const [{ byPriority, parked, delayed, resting }, { running, paused }, present, blocked, outlook] = await Promise.all([
     fromStore(store.count()),
+    fromStore(store.countActive()),
     fromStore(workers.list()),
     listBlocked(store),
-    fromStore(history.places(config.simulatorUrl !== undefined)),
+    fromStore(readOutlook('newer')),
   ])
-  const records = await fromStore(store.getMany(active))
-  const started = records.filter(({ state }) => state === 'running' || state === 'paused')
   const depth = byPriority.high + byPriority.normal + byPriority.low
   const capacity = present.reduce(
     (sum, worker) => sum + (isTaking(worker) && canPay(worker, blocked) ? worker.concurrency : 0),
     0,
   )
   const now = Date.now()
-  const outlook = outlookOf(listPlaces(present, records, blocked, now), durations, now)
   const start = outlook.startOf(byPriority.high + byPriority.normal + 1)
   return {
     depth,
@@ -38,8 +40,8 @@ export async function getQueueState({ store, workers, history, config }: ReadSer
     waitingForRetry: delayed,
     waitingForApproval: resting.approval,
     waitingForBudget: resting.budget,
-    running: started.length,
-    paused: started.filter(({ state }) => state === 'paused').length,
+    running: running + paused,
+    paused,
     capacity,
     workers: present.map(
       ({ id, host, running, concurrency, draining, credential, pausedBecause, credentials = [] }) => ({

@@ -25,13 +25,13 @@ function toMemory(info: string): Family[] {
 }
 
 async function readGauges({ store, workers }: Reading): Promise<Family[]> {
-  const [{ byPriority, active }, present, blocked, approvals] = await Promise.all([
+  const [{ byPriority }, { running, paused }, present, blocked, approvals] = await Promise.all([
     store.count(),
+    store.countActive(),
     workers.list(),
     store.listBlocked(),
     store.countOpenApprovals(),
   ])
-  const records = await store.getMany(active)
   const names = [...new Set(present.flatMap(credentialsOf))].toSorted()
   const credentials: Sample[] = []
   for (const [index, name] of names.entries()) {
@@ -48,9 +48,7 @@ async function readGauges({ store, workers }: Reading): Promise<Family[]> {
       'Executions that wait, by priority.',
       Object.entries(byPriority).map(([priority, value]) => ({ labels: { priority }, value })),
     ),
-    gauge('running', 'Executions that run or are paused.', [
-      { value: records.filter(({ state }) => state === 'running' || state === 'paused').length },
-    ]),
+    gauge('running', 'Executions that run or are paused.', [{ value: running + paused }]),
     gauge('workers', 'Workers that are present.', [{ value: present.length }]),
     gauge('approvals_pending', 'Approvals that wait for a decision.', [{ value: approvals }]),
     gauge('credential_blocked', '1: the limit of this credential of a worker is reached.', credentials),

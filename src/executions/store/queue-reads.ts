@@ -9,11 +9,22 @@ export interface OwedFollowUp {
   readonly number: number
 }
 
+/** Who has a place of a worker, and since when it runs. */
+export interface ActiveRun {
+  readonly state: string
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number | undefined
+  readonly workerId: string
+  readonly owner: string
+}
+
+const ACTIVE_VALUES = 4
+
 /** Who waits for what, and who has started. */
 export interface QueueReads {
   /**
-   * How many wait by priority, how many of them for a workspace or for a time, how many are parked, and which have
-   * started.
+   * How many wait by priority, how many of them for a workspace or for a time, how many are parked, and how many are in
+   * somebody's hands.
    */
   count(): Promise<{
     byPriority: Record<Priority, number>
@@ -21,8 +32,11 @@ export interface QueueReads {
     delayed: number
     following: number
     resting: Record<ParkReason, number>
-    active: string[]
+    active: number
   }>
+  /** Of those that have started. */
+  countActive(): Promise<{ running: number; paused: number }>
+  listActive(): Promise<ActiveRun[]>
   /** Approvals that wait for a decision. */
   countOpenApprovals(): Promise<number>
   /** Credentials whose limit is reached, and until when. */
@@ -52,7 +66,7 @@ export function createQueueReads({ redis, root, run, now }: StoreContext): Queue
           pipeline.zcount(`${root}:${list}`, rank * PRIORITY_STEP, `(${(rank + 1) * PRIORITY_STEP}`)
       }
       pipeline.zcard(`${root}:resting:approval`).zcard(`${root}:resting:budget`)
-      const answers = await execute(pipeline.zrange(`${root}:leases`, '0', '-1'))
+      const answers = await execute(pipeline.zcard(`${root}:leases`))
       const at = (list: number, rank: number): number => Number(answers[list * 3 + rank] ?? 0)
       const of = (rank: number): number => at(0, rank) + at(1, rank) + at(2, rank) + at(3, rank)
       const all = (list: number): number => at(list, 0) + at(list, 1) + at(list, 2)
@@ -62,9 +76,21 @@ export function createQueueReads({ redis, root, run, now }: StoreContext): Queue
         delayed: all(2),
         following: all(3),
         resting: { approval: Number(answers[12] ?? 0), budget: Number(answers[13] ?? 0) },
-        // Safe: what ZRANGE answers.
-        active: (answers[14] as string[] | undefined) ?? [],
+        active: Number(answers[14] ?? 0),
       }
+    },
+    async countActive() {
+      const [running, paused] = await run('ccCountActive')
+      return { running, paused }
+    },
+    async listActive() {
+      const values = await run('ccListActive')
+      const runs: ActiveRun[] = []
+      for (let index = 0; index < values.length; index += ACTIVE_VALUES) {
+        const [state = '', startedAt = '', workerId = '', owner = ''] = values.slice(index, index + ACTIVE_VALUES)
+        runs.push({ state, startedAt: startedAt === '' ? undefined : Number(startedAt), workerId, owner })
+      }
+      return runs
     },
     countOpenApprovals() {
       return redis.zcard(`${root}:open-approvals`)

@@ -235,6 +235,9 @@ export interface RecordScripts extends PeopleScripts {
   ccTryLock(name: string, milliseconds: number): 1 | 0
   ccList(owner: string, newest: string, oldest: string, count: number, ...fields: string[]): ListReply
   ccListAbandoned(count: number, expectedNow: Timestamp | '', toleranceMs: number): [now: Timestamp, ...ids: string[]]
+  ccCountActive(): [running: number, paused: number]
+  /** State, since when, worker and owner of each. */
+  ccListActive(): string[]
   ccListDue(count: number): [due: number, active: number, ...ids: string[]]
   ccPositions(...ids: string[]): PositionReply[]
   ccWakeDue(): ReadyReply

@@ -946,6 +946,12 @@ return conclude(id, args)`,
 local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)`,
+  'count-active': `local counts = {running = 0, paused = 0}
+for _, id in ipairs(redis.call('ZRANGE', root .. ':leases', 0, -1)) do
+  local state = get(id, 'state')
+  if counts[state] then counts[state] = counts[state] + 1 end
+end
+return {counts.running, counts.paused}`,
   'schedules/include/note-run': `local function noteRun(id, execution)
   if redis.call('EXISTS', key('schedule', id)) == 0 then return end
   redis.call('SADD', key('schedule-open', id), execution)
@@ -1448,6 +1454,13 @@ if expected and math.abs(now - expected) > tolerance and not (seen and math.abs(
   return {now}
 end
 return {now, unpack(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ARGV[1]))}`,
+  'list-active': `local answer = {}
+for _, id in ipairs(redis.call('ZRANGE', root .. ':leases', 0, -1)) do
+  for _, value in ipairs(redis.call('HMGET', record(id), 'state', 'startedAt', 'workerId', 'owner')) do
+    answer[#answer + 1] = value or ''
+  end
+end
+return answer`,
   'list-due': `local most = tonumber(ARGV[1])
 local oldest = redis.call('ZRANGE', root .. ':waiting', 0, most - 1, 'WITHSCORES')
 for index = 1, #oldest, 2 do
@@ -1977,6 +1990,9 @@ export const SCRIPTS = {
     'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
     'conclude',
   ),
+  ccCountActive: join(
+    'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'count-active',
+  ),
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
@@ -2055,6 +2071,9 @@ export const SCRIPTS = {
   ccListAbandoned: join(
     'platform/include/now-ms', 'platform/include/root', 'platform/include/key', 'include/record', 'include/get',
     'list-abandoned',
+  ),
+  ccListActive: join(
+    'platform/include/root', 'platform/include/key', 'include/record', 'list-active',
   ),
   ccListDue: join(
     'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/key', 'include/record',
