@@ -14,7 +14,7 @@ const OPEN_KEY = new RegExp(`${KEY_PREFIX}${KEY_CHARACTERS}*$`)
 /** What of the prefix cannot have been told before. */
 const PREFIX_REST = KEY_PREFIX.slice(PREFIX_HELD - 1)
 /** What the beginnings of the prefix that are held end in. */
-const PREFIX_ENDS = new Set([...PREFIX_REST].map((character) => character.charCodeAt(0)))
+const PREFIX_ENDS = new Set(Array.from(PREFIX_REST, (character) => character.charCodeAt(0)))
 /** A power of two above every ASCII character. */
 const BEGINNINGS = 128
 /** Longer than any key: text that looks like one and does not end is told from here on. */
