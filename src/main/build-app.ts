@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis'
 import { authPlugin } from '../../plugins/auth.js'
 import { answerMalformed, errorsPlugin, sendFrameworkError } from '../../plugins/errors.js'
 import { figuresPlugin } from '../../plugins/figures.js'
-import { jsonPlugin } from '../../plugins/json.js'
+import { COMPILERS, jsonPlugin } from '../../plugins/json.js'
 import { openapiPlugin } from '../../plugins/openapi.js'
 import { originPlugin } from '../../plugins/origin.js'
 import { securityHeadersPlugin } from '../../plugins/security-headers.js'
@@ -119,6 +119,7 @@ export async function buildApp({ services, tokens, webhooks, checkRedis }: AppOp
     // The origin plugin looks at the Host, and says what is wrong with it.
     http: { ...WEBSOCKETS_ONLY, requireHostHeader: false },
     forceCloseConnections: true,
+    schemaController: { compilersFactory: COMPILERS },
     // Node's own limit on the head is below this: an id of any length is looked for, and not found.
     rewriteUrl: withoutBasePath(config.basePath),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: PARAMETER_LIMIT_CHARACTERS },

@@ -9,7 +9,8 @@ import type { WorkerState } from '../protocol/service-state.js'
 import { inspectClaude } from './lifecycle/inspect-claude.js'
 import { openDataFolder } from './lifecycle/open-data-folder.js'
 import { openServiceProcess } from './lifecycle/service-process.js'
-import { openWatchedRedis } from './lifecycle/watched-redis.js'
+import { openWatchedRedis, type WatchedRedis } from './lifecycle/watched-redis.js'
+import type { Simulator } from '../simulator/simulator.js'
 import type { ApiInfo, Started } from './lifecycle/started.js'
 
 export interface StartOptions {
@@ -71,6 +72,38 @@ async function choosePort(config: Config, onDemand: boolean): Promise<number> {
   }
 }
 
+/** The worker would refuse it too, after all the rest has been started. @throws ConfigError */
+async function requireUsableClaude(config: Config, signal: AbortSignal | undefined): Promise<void> {
+  const claude = await inspectClaude(config, signal)
+  if (claude.kind === 'too_old') throw new ConfigError(claude.message)
+}
+
+/** The private one; undefined: there is one of the operator's, which can be used. */
+async function openRedis(
+  { redisUrl, ...config }: Config,
+  onRestart: (name: string, how: string) => void,
+): Promise<WatchedRedis | undefined> {
+  if (redisUrl !== undefined) {
+    await makeRedisPassword(config)
+    // This process stays, and of all that it once needs nothing should.
+    const { requireRedis } = await import('../platform/require-redis.js')
+    await requireRedis({ ...config, redisUrl })
+    return undefined
+  }
+  return openWatchedRedis(
+    {
+      directory: join(config.dataDir, 'redis'),
+      searchPath: [...splitPath(config.environment['PATH']), config.cacheBin],
+      waitMs: PREDECESSOR_MS,
+    },
+    onRestart,
+  )
+}
+
+async function openSimulator(simulate: boolean): Promise<Simulator | undefined> {
+  return simulate ? (await import('../simulator/simulator.js')).openSimulator() : undefined
+}
+
 function toRefusal({ pid, url, idleSeconds }: ServiceRecord): ConfigError {
   const how = idleSeconds === undefined ? '' : ', started for MCP'
   return new ConfigError(
@@ -107,35 +140,15 @@ export function openStart({
     if ('other' in claimed) throw toRefusal(claimed.other)
     const claim = lifetime.own('record', claimed.claim, (opened) => opened.release())
     const port = await choosePort(config, onDemand)
-    // The worker would refuse it too, after all the rest has been started.
-    const claude = await inspectClaude(config, signal)
-    if (claude.kind === 'too_old') throw new ConfigError(claude.message)
-    if (config.redisUrl !== undefined) {
-      await makeRedisPassword(config)
-      // This process stays, and of all that it once needs nothing should.
-      const { requireRedis } = await import('../platform/require-redis.js')
-      await requireRedis({ ...config, redisUrl: config.redisUrl })
-    }
-    const embedded =
-      config.redisUrl === undefined
-        ? lifetime.own(
-            'Redis',
-            await openWatchedRedis(
-              {
-                directory: join(config.dataDir, 'redis'),
-                searchPath: [...splitPath(environment['PATH']), config.cacheBin],
-                waitMs: PREDECESSOR_MS,
-              },
-              onRestart,
-            ),
-            (server) => server.close(),
-          )
-        : undefined
-    const simulator = simulate
-      ? lifetime.own('simulator', await (await import('../simulator/simulator.js')).openSimulator(), (opened) =>
-          opened.close(),
-        )
-      : undefined
+    // Each mostly waits for another process, and so all of them together.
+    const first = [
+      requireUsableClaude(config, signal),
+      openRedis(config, onRestart).then((server) => server && lifetime.own('Redis', server, (own) => own.close())),
+      openSimulator(simulate).then((own) => own && lifetime.own('simulator', own, (opened) => opened.close())),
+    ] as const
+    // As below.
+    await Promise.allSettled(first)
+    const [, embedded, simulator] = await Promise.all(first)
     signal?.throwIfAborted()
     const childEnvironment: NodeJS.ProcessEnv = {
       ...environment,

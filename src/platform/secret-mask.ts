@@ -11,6 +11,10 @@ const PREFIX_HELD = 3
 const KEY_CHARACTERS = '[A-Za-z0-9_-]'
 const KEY = `(?:${KEY_PREFIX}|(?<![A-Za-z0-9])(?:k-|-)ant-[a-z]{3,5}\\d\\d-)${KEY_CHARACTERS}{16,}`
 const OPEN_KEY = new RegExp(`${KEY_PREFIX}${KEY_CHARACTERS}*$`)
+/** What of the prefix cannot have been told before. */
+const PREFIX_REST = KEY_PREFIX.slice(PREFIX_HELD - 1)
+/** What the beginnings of the prefix that are held end in. */
+const PREFIX_ENDS = new Set(Array.from(PREFIX_REST, (character) => character.charCodeAt(0)))
 /** A power of two above every ASCII character. */
 const BEGINNINGS = 128
 /** Longer than any key: text that looks like one and does not end is told from here on. */
@@ -34,6 +38,10 @@ export interface SecretMask {
   with(secrets: Iterable<string>): SecretMask
 }
 
+/** Nearly no text does, also together with the two characters of the prefix that may have been told before it. */
+const mayEndInKey = (text: string): boolean =>
+  PREFIX_ENDS.has(text.charCodeAt(text.length - 1)) || text.includes(PREFIX_REST)
+
 /** How much of the text's end is a key that goes on, or the beginning of one. */
 function pendingKey(text: string): number {
   const open = OPEN_KEY.exec(text)
@@ -42,6 +50,9 @@ function pendingKey(text: string): number {
     if (text.endsWith(KEY_PREFIX.slice(0, length))) return length
   return 0
 }
+
+const toPair = (text: string, at: number): number =>
+  (text.charCodeAt(at) % BEGINNINGS) * BEGINNINGS + (text.charCodeAt(at + 1) % BEGINNINGS)
 
 const escapeJson = (text: string): string => JSON.stringify(text).slice(1, -1)
 
@@ -64,9 +75,13 @@ export function createSecretMask(secrets: Iterable<string>): SecretMask {
   // One pass over the text, whatever the number of secrets is.
   const finds = new RegExp(source)
   const all = new RegExp(source, 'g')
-  // By the low bits of its first character, since each character at the end of each delta is looked up.
+  // By the low bits of their first two characters, since each character at the end of each delta is looked up.
   const begins = new Uint8Array(BEGINNINGS)
-  for (const form of forms) begins[form.charCodeAt(0) % BEGINNINGS] = 1
+  const pairs = new Uint8Array(BEGINNINGS * BEGINNINGS)
+  for (const form of forms) {
+    begins[form.charCodeAt(0) % BEGINNINGS] = 1
+    pairs[toPair(form, 0)] = 1
+  }
   const longest = Math.max(0, ...forms.map(({ length }) => length))
 
   const replace = (text: string): string => text.replace(all, MASKED)
@@ -95,8 +110,9 @@ export function createSecretMask(secrets: Iterable<string>): SecretMask {
     [...text.matchAll(all)].some(({ index, 0: match }) => index < at && at < index + match.length)
 
   function pendingForm(text: string): number {
-    for (let at = Math.max(0, text.length - longest + 1); at < text.length; at += 1) {
-      if (begins[text.charCodeAt(at) % BEGINNINGS] === 0) continue
+    const last = text.length - 1
+    for (let at = Math.max(0, text.length - longest + 1); at <= last; at += 1) {
+      if (begins[text.charCodeAt(at) % BEGINNINGS] === 0 || (at < last && pairs[toPair(text, at)] === 0)) continue
       const end = text.slice(at)
       if (!forms.some((form) => form.length > end.length && form.startsWith(end))) continue
       if (!isWithin(text, at)) return end.length
@@ -105,7 +121,7 @@ export function createSecretMask(secrets: Iterable<string>): SecretMask {
   }
 
   function pendingLength(text: string, before = ''): number {
-    const key = Math.min(pendingKey(before.slice(1 - PREFIX_HELD) + text), text.length)
+    const key = mayEndInKey(text) ? Math.min(pendingKey(before.slice(1 - PREFIX_HELD) + text), text.length) : 0
     return Math.max(pendingForm(text), key > 0 && isWithin(text, text.length - key) ? 0 : key)
   }
 

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { createDeltaMask } from '../../src/claude/stream/delta-mask.js'
 import { createTranslator } from '../../src/claude/stream/translate-message.js'
 import { createSecretMask, MASKED } from '../../src/platform/secret-mask.js'
 import { secretsOf, secretsOfEnvironment } from '../../src/platform/secret-values.js'
@@ -158,4 +159,18 @@ void t.test('a secret that deltas cut anywhere is masked, and all other text arr
     t.same({ told, shown }, { told: raw, shown: mask.text(text) }, `seed ${seed}: ${text}, cut at ${at.join(' ')}`)
     break
   }
+})
+
+void t.test('what one block holds back is continued by its own deltas only', async (t) => {
+  const mask = createDeltaMask(createSecretMask([SECRET]))
+  const pass = (index: number, parent: string | null, text: string): unknown => {
+    const event = { index, delta: { type: 'text_delta', text } }
+    return mask.pass('stream_event', { type: 'stream_event', parent_tool_use_id: parent, event })
+  }
+  const [begin, rest] = [SECRET.slice(0, 6), SECRET.slice(6)]
+  const told = (text: string) => [{ event: { delta: { text } } }]
+  t.match(pass(0, null, `a ${begin}`), told('a '))
+  t.match(pass(1, null, rest), told(rest))
+  t.match(pass(0, 'toolu_1', rest), told(rest))
+  t.match(pass(0, null, `${rest} b`), told(`${MASKED} b`))
 })

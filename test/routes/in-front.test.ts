@@ -1,5 +1,6 @@
 // What stands between a client and the service: caches, proxies that drop the upgrade, hosts that are not admitted.
 import { createServer, request, type IncomingHttpHeaders } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { readConfig } from '../../src/platform/config.js'
@@ -251,3 +252,11 @@ async function openForeignFront(t: Test, { url }: TestService): Promise<string> 
   })
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
+
+void t.test('what Fastify would check and write with by itself is not loaded', async (t) => {
+  const loaded = Object.keys(createRequire(import.meta.url).cache)
+  t.same(
+    loaded.filter((path) => /@fastify\/(?:ajv-compiler|fast-json-stringify-compiler)\//.test(path)),
+    [],
+  )
+})

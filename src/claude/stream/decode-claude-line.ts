@@ -31,9 +31,9 @@ export function decodeClaudeLine(bytes: Buffer, mask: SecretMask = NO_SECRETS): 
   } catch {
     return { kind: 'text', text: mask.text(raw) }
   }
-  // Deltas are looked at together: what one of them holds may be the beginning of a longer secret.
-  if (mask.holds(raw) && !isTextDelta(toRecord(parsed))) return decodeClaudeLine(Buffer.from(mask.line(raw)))
   const message = toRecord(parsed)
+  // Deltas are looked at together: what one of them holds may be the beginning of a longer secret.
+  if (!isTextDelta(message) && mask.holds(raw)) return decodeClaudeLine(Buffer.from(mask.line(raw)))
   const type = message?.['type']
   return message !== undefined && typeof type === 'string'
     ? { kind: 'message', type, message, raw, bytes: plain ? bytes : undefined }

@@ -19,6 +19,13 @@ interface Held {
   readonly text: string
 }
 
+interface Block {
+  readonly parent: unknown
+  readonly index: unknown
+  readonly field: string
+  readonly key: string
+}
+
 export interface DeltaMask {
   /** What may be passed on now: the same message where nothing had to be changed. */
   pass(type: string, message: Message): Message[]
@@ -47,6 +54,15 @@ export function createDeltaMask(mask: SecretMask): DeltaMask {
   /** The end of what was passed on of each block that goes on. */
   const sent = new Map<string, string>()
 
+  /** The block of the last delta: nearly every delta goes on where the last one ended. */
+  let last: Block | undefined
+
+  function toKey(parent: unknown, index: unknown, field: string): string {
+    if (last?.parent !== parent || last?.index !== index || last?.field !== field)
+      last = { parent, index, field, key: `${toText(parent) ?? ''}\n${String(index)}\n${field}` }
+    return last.key
+  }
+
   function release(of: string): Message[] {
     const released: Message[] = []
     for (const [key, { message, text }] of held) {
@@ -69,12 +85,12 @@ export function createDeltaMask(mask: SecretMask): DeltaMask {
         if (held.size === 0) return [message]
         return [...release(`${toText(message['parent_tool_use_id']) ?? ''}\n`), message]
       }
-      const key = `${toText(message['parent_tool_use_id']) ?? ''}\n${String(event?.['index'])}\n${field}`
-      const whole = (held.get(key)?.text ?? '') + text
+      const key = toKey(message['parent_tool_use_id'], event?.['index'], field)
+      const whole = held.size === 0 ? text : (held.get(key)?.text ?? '') + text
       const pending = mask.pendingLength(whole, sent.get(key))
-      if (pending === 0) held.delete(key)
-      else held.set(key, { message, text: whole.slice(whole.length - pending) })
-      const passing = whole.slice(0, whole.length - pending)
+      if (pending > 0) held.set(key, { message, text: whole.slice(whole.length - pending) })
+      else if (held.size > 0) held.delete(key)
+      const passing = pending === 0 ? whole : whole.slice(0, whole.length - pending)
       if (passing !== '') sent.set(key, passing.slice(-SENT_CHARACTERS))
       const passed = mask.text(passing)
       return passed === text ? [message] : [withText(message, field, passed)]

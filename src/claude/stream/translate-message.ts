@@ -198,11 +198,12 @@ export function createTranslator({
     messages: readonly Record<string, unknown>[],
     line?: Decoded & { kind: 'message' },
   ): NewEvent[] {
-    return messages.flatMap((message) =>
+    const translateOne = (message: Record<string, unknown>): NewEvent[] =>
       message === line?.message
         ? translateMessage(line.type, message, line.raw, line.bytes)
-        : translateMessage('stream_event', message, JSON.stringify(message)),
-    )
+        : translateMessage('stream_event', message, JSON.stringify(message))
+    const [only] = messages
+    return only !== undefined && messages.length === 1 ? translateOne(only) : messages.flatMap(translateOne)
   }
 
   return {
