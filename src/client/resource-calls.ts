@@ -1,12 +1,14 @@
 import { createApprovalCalls, type ApprovalCalls } from './approval-calls.js'
 import { createMessageCalls, type MessageCalls } from './message-calls.js'
+import { createReceiptCalls, type ReceiptCalls } from './receipt-calls.js'
 import type { Rest } from './rest.js'
 import { createScheduleCalls, type ScheduleCalls } from './schedule-calls.js'
 import { createTokenCalls, type TokenCalls } from './token-calls.js'
 import { createWebhookCalls, type WebhookCalls } from './webhook-calls.js'
 
 /** What is there beside executions. */
-export interface ResourceCalls extends TokenCalls, ApprovalCalls, MessageCalls, ScheduleCalls, WebhookCalls {}
+export interface ResourceCalls
+  extends TokenCalls, ApprovalCalls, MessageCalls, ScheduleCalls, WebhookCalls, ReceiptCalls {}
 
 export const createResourceCalls = (rest: Rest): ResourceCalls => ({
   ...createTokenCalls(rest),
@@ -14,4 +16,5 @@ export const createResourceCalls = (rest: Rest): ResourceCalls => ({
   ...createApprovalCalls(rest),
   ...createMessageCalls(rest),
   ...createScheduleCalls(rest),
+  ...createReceiptCalls(rest),
 })

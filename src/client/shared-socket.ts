@@ -76,13 +76,13 @@ export function createSharedSocket({
     users.get(socket)?.add(user)
     let ended: EventSubscription['ended']
     let answeredAt: number | undefined
-    let holdTimer: NodeJS.Timeout | undefined
+    let holdTimer: ReturnType<typeof setTimeout> | undefined
     const inbox = createEventInbox({
       limitBytes: inboxLimitBytes,
       onFull() {
         if (ended !== undefined) return
-        socket.hold(user)
-        holdTimer = setTimeout(setAside, holdLimitMs)
+        // Where reading cannot be stopped, as in a browser, nothing may be held: the log keeps the rest at once.
+        holdTimer = setTimeout(setAside, socket.hold(user) ? holdLimitMs : 0)
       },
       onRoom: flow,
     })
