@@ -1,5 +1,4 @@
 import { EventSourceParserStream } from 'eventsource-parser/stream'
-import type { ReadableWritablePair } from 'node:stream/web'
 import { joinSignals } from '../platform/abort-signals.js'
 import { definedFields } from '../protocol/defined-fields.js'
 import type { Event } from '../protocol/events.js'
@@ -70,7 +69,7 @@ export function openEventStream(
       // By a reader: not every browser can iterate a stream.
       const frames = response.body
         .pipeThrough(alive)
-        .pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
+        .pipeThrough(new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>)
         .pipeThrough(new EventSourceParserStream())
         .getReader()
       for (let frame = await frames.read(); frame.value; frame = await frames.read()) {

@@ -11,6 +11,8 @@ const INBOX_LIMIT_BYTES = 1024 * 1024
  * 60 s.
  */
 const HOLD_LIMIT_MS = 5_000
+/** Where the socket cannot be paused, as in a browser, what comes in this time is held in memory. */
+const UNPAUSED_LIMIT_MS = 1_000
 
 export interface EventSubscription {
   /** undefined: nothing will follow; `ended` says why. @throws ClientError */
@@ -81,8 +83,8 @@ export function createSharedSocket({
       limitBytes: inboxLimitBytes,
       onFull() {
         if (ended !== undefined) return
-        // Where reading cannot be stopped, as in a browser, nothing may be held: the log keeps the rest at once.
-        holdTimer = setTimeout(setAside, socket.hold(user) ? holdLimitMs : 0)
+        const limitMs = socket.hold(user) ? holdLimitMs : Math.min(holdLimitMs, UNPAUSED_LIMIT_MS)
+        holdTimer = setTimeout(setAside, limitMs)
       },
       onRoom: flow,
     })
