@@ -73,6 +73,11 @@ const RULES: Record<string, Rule> = {
   },
   // Deadlines are the same for whoever waits; nothing else of the platform is a client's.
   'src/client': { rooms: ['src/protocol'], files: ['src/platform/abort-signals.ts'], packages: ['ws'] },
+  // In the browser, and on the published client alone; what a receipt signs is written in one way everywhere.
+  'src/console': {
+    rooms: [],
+    files: ['src/verification/canonical-json.ts'],
+  },
   'src/mcp': { rooms: ['src/protocol', 'src/client'], files: ['src/platform/abort-signals.ts'] },
   'src/cli': { rooms: ['src/protocol', 'src/client', 'src/verification', 'src/platform', 'src/worktrees'] },
   plugins: {
@@ -153,10 +158,16 @@ async function listSources(folder: string): Promise<string[]> {
     entries.map(async (entry) => {
       const path = `${folder}/${entry.name}`
       if (entry.isDirectory()) return listSources(path)
-      return /\.(?:ts|mjs|js|lua)$/.test(entry.name) ? [path] : []
+      return /\.(?:tsx?|mjs|js|lua)$/.test(entry.name) ? [path] : []
     }),
   )
   return nested.flat()
+}
+
+/** What an import names is the output: of a file with elements, too. */
+const toSource = (path: string): string => {
+  const source = path.replace(/\.js$/, '.ts')
+  return existsSync(join(ROOT, source)) || !existsSync(join(ROOT, `${source}x`)) ? source : `${source}x`
 }
 
 const roomOf = (path: string): string =>
@@ -181,7 +192,7 @@ function readImports(from: string): Import[] {
       from,
       isType,
       isPackage,
-      to: isPackage ? name : relative(ROOT, join(ROOT, dirname(from), text)).replace(/\.js$/, '.ts'),
+      to: isPackage ? name : toSource(relative(ROOT, join(ROOT, dirname(from), text))),
     })
   }
   const visit = (node: ts.Node): void => {
@@ -387,7 +398,7 @@ function findConditionalSpreads(source: ts.SourceFile): string[] {
 
 void t.test('a field that may be undefined is passed as it is', async (t) => {
   t.same(
-    sources.filter((file) => file.endsWith('.ts')).flatMap((file) => findConditionalSpreads(parse(file))),
+    sources.filter((file) => /\.tsx?$/.test(file)).flatMap((file) => findConditionalSpreads(parse(file))),
     [],
     'src/protocol/defined-fields.ts is for where keys are seen',
   )
@@ -659,7 +670,7 @@ function listNames(file: string): string[] {
 }
 
 void t.test('names and files say what they are in words that everybody knows', async (t) => {
-  const code = sources.filter((file) => /\.(?:ts|mjs)$/.test(file) && !file.endsWith('.generated.ts'))
+  const code = sources.filter((file) => /\.(?:tsx?|mjs)$/.test(file) && !file.endsWith('.generated.ts'))
   const old = new Set(
     code.flatMap((file) =>
       listNames(file)

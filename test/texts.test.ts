@@ -95,7 +95,7 @@ function listSourceTexts(file: string): Text[] {
 
 const files = ['src', 'plugins', 'routes', 'workers'].flatMap((folder) =>
   readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.(?:ts|mjs)$/.test(name) && !name.endsWith('.generated.ts'))
+    .filter((name) => /\.(?:tsx?|mjs)$/.test(name) && !name.endsWith('.generated.ts'))
     .map((name) => `${folder}/${name}`),
 )
 const ofSources = files.flatMap(listSourceTexts)

@@ -130,13 +130,9 @@ function toMcpServers(text: string): unknown {
 
 /** Flag → field of the request. */
 export const FIELDS: {
-  readonly [Name in Exclude<
-    keyof typeof REQUEST_FLAGS,
-    'fork' | 'worktree-branch' | keyof typeof REPOSITORY_FLAGS
-  >]: readonly [
-    keyof ExecuteRequest,
-    ((value: never) => unknown)?,
-  ]
+  readonly [
+    Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork' | 'worktree-branch' | keyof typeof REPOSITORY_FLAGS>
+  ]: readonly [keyof ExecuteRequest, ((value: never) => unknown)?]
 } = {
   model: ['model'],
   'fallback-model': ['fallbackModel'],
@@ -196,7 +192,13 @@ export function toRequest(what: Pick<ExecuteRequest, 'prompt' | 'tasks'>, flags:
       : { worktree: { ref: flags.worktree, branch: flags['worktree-branch'] } }
   const session = flags.fork ? { session: { resume: flags.resume, fork: true } } : {}
   const repository = toRepository(flags)
-  const parsed = ExecuteRequest.safeParse({ ...what, ...Object.fromEntries(entries), ...worktree, ...session, repository })
+  const parsed = ExecuteRequest.safeParse({
+    ...what,
+    ...Object.fromEntries(entries),
+    ...worktree,
+    ...session,
+    repository,
+  })
   if (parsed.success) return parsed.data
   const flagOf = new Map<string, string>([
     ...Object.entries(FIELDS).map(([name, [field]]) => [field, `--${name}`] as const),

@@ -57,7 +57,7 @@ const CAUSES: Readonly<Record<string, string>> = {
 function toReason(cause: unknown): string {
   if (typeof cause === 'string') return cause
   if (!(cause instanceof Error)) return 'it does not answer'
-  const { code, name, message } = cause as NodeJS.ErrnoException
+  const { code, name, message } = cause as Error & { readonly code?: unknown }
   if (code === undefined && cause.cause !== undefined) return toReason(cause.cause)
   const key = typeof code === 'string' ? code : name
   return CAUSES[key]

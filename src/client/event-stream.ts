@@ -1,11 +1,11 @@
 import { EventSourceParserStream } from 'eventsource-parser/stream'
-import type { ReadableWritablePair } from 'node:stream/web'
 import { joinSignals } from '../platform/abort-signals.js'
 import { definedFields } from '../protocol/defined-fields.js'
 import type { Event } from '../protocol/events.js'
 import type { SubscribeParams } from '../protocol/subscription.js'
 import { decodeProblem, parseJson, toBadAnswer, toUnreachable, type ClientError } from './client-error.js'
 import type { EventSubscription } from './shared-socket.js'
+import { watchSilence, type Silence } from './silence.js'
 
 /** The service sends a comment every 15 s: whoever is silent for longer than a few of them is gone. */
 const SILENCE_LIMIT_MS = 60_000
@@ -35,10 +35,12 @@ export function openEventStream(
     const silence = new AbortController()
     // Where nobody takes an event, nothing is read on: then the silence is the reader's own.
     let isHeld = false
-    const silenceTimer = setTimeout(() => {
-      if (isHeld) silenceTimer.refresh()
-      else silence.abort()
-    }, silenceLimitMs)
+    const beginSilence = (): Silence =>
+      watchSilence(silenceLimitMs, () => {
+        if (isHeld) heard = beginSilence()
+        else silence.abort()
+      })
+    let heard = beginSilence()
     const stop = joinSignals([closing.signal, silence.signal])
     try {
       const query = new URLSearchParams(definedFields({ after: String(after), types: types?.join(',') }))
@@ -60,22 +62,24 @@ export function openEventStream(
       answeredAt = performance.now()
       const alive = new TransformStream<Uint8Array, Uint8Array>({
         transform(chunk, controller) {
-          silenceTimer.refresh()
+          heard.refresh()
           controller.enqueue(chunk)
         },
       })
+      // By a reader: not every browser can iterate a stream.
       const frames = response.body
         .pipeThrough(alive)
-        .pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
+        .pipeThrough(new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>)
         .pipeThrough(new EventSourceParserStream())
-      for await (const { data } of frames) {
-        const event = parseJson(data)
+        .getReader()
+      for (let frame = await frames.read(); frame.value; frame = await frames.read()) {
+        const event = parseJson(frame.value.data)
         if (event === undefined) throw toBadAnswer(url, 'An event without JSON')
         // Safe: the service's own events, in the shape that the protocol publishes.
         isHeld = true
         yield event as Event
         isHeld = false
-        silenceTimer.refresh()
+        heard.refresh()
       }
       // After the terminal event, or cut off: who asks again is told which.
       throw toUnreachable(url, 'the stream ended')
@@ -84,7 +88,7 @@ export function openEventStream(
       if (silence.signal.aborted) throw toUnreachable(url, 'it fell silent')
       throw error instanceof TypeError || error instanceof DOMException ? toUnreachable(url, error) : error
     } finally {
-      clearTimeout(silenceTimer)
+      heard.stop()
       stop.release()
     }
   }

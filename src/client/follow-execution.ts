@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { joinSignals } from '../platform/abort-signals.js'
+import { joinSignals, sleep } from '../platform/abort-signals.js'
 import type { Event, EventType } from '../protocol/events.js'
 import type { SubscribeParams } from '../protocol/subscription.js'
 import { toClosed, type ClientError } from './client-error.js'
@@ -71,11 +70,7 @@ export async function* followExecution(
       backoff * (0.5 + Math.random() / 2),
       Math.min((error.retryAfterSeconds ?? 0) * 1_000, LONGEST_DELAY_MS),
     )
-    try {
-      await delay(milliseconds, undefined, { signal: stop })
-    } catch {
-      // Aborted: the loop looks at the signal.
-    }
+    await sleep(milliseconds, stop)
   }
 
   try {

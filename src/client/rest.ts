@@ -37,7 +37,7 @@ interface RestOptions {
 }
 
 /** As the answers of `fetch` are read: without a byte order mark. */
-const decodeUtf8 = (bytes: Buffer): string => new TextDecoder().decode(bytes)
+const decodeUtf8 = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
 /** One request, one answer, with a deadline; nothing is repeated by itself. */
 export function createRest({ url, token, closing, onReached }: RestOptions): Rest {
@@ -50,7 +50,7 @@ export function createRest({ url, token, closing, onReached }: RestOptions): Res
     signal,
     waitSeconds = 0,
     accept = [],
-  }: RestCall): Promise<Buffer> {
+  }: RestCall): Promise<Uint8Array> {
     const parameters = Object.entries(query).flatMap(([name, value]): Array<[string, string]> =>
       value === undefined ? [] : [[name, String(value)]],
     )

@@ -1,29 +1,17 @@
-import type { IncomingMessage } from 'node:http'
-import { createRequire } from 'node:module'
-import type * as ws from 'ws'
 import type { Event } from '../protocol/events.js'
 import type { SubscribeParams, SubscriptionClosedReason } from '../protocol/subscription.js'
-import {
-  decodeProblem,
-  decodeRpcError,
-  parseJson,
-  toBadAnswer,
-  toUnreachable,
-  type ClientError,
-} from './client-error.js'
-
-/** With the first socket: most commands of the command line open none, and it would be a fifth of their start. */
-const loadWs = (): typeof ws => createRequire(import.meta.url)('ws')
+import { openBrowserTransport } from './browser-transport.js'
+import { decodeRpcError, parseJson, toBadAnswer, toUnreachable, type ClientError } from './client-error.js'
+import { openNodeTransport } from './node-transport.js'
+import { watchSilence } from './silence.js'
 
 const HANDSHAKE_DEADLINE_MS = 10_000
 /**
  * The service pings every 25 s; whoever is silent for longer than two of them is gone, although TCP has not noticed.
  */
 const SILENCE_LIMIT_MS = 60_000
-const CLOSE_GRACE_MS = 1_000
-/** The longest line that the service can be configured to keep, and its envelope. */
-const FRAME_LIMIT_BYTES = 513 * 1024 * 1024
-const PROBLEM_LIMIT_CHARACTERS = 64 * 1024
+
+const openTransport = globalThis.process === undefined ? openBrowserTransport : openNodeTransport
 
 /** Who gets what a subscription brings; called in the order of the frames. */
 export interface SubscriptionSink {
@@ -41,8 +29,8 @@ export interface RpcSubscription {
 
 export interface RpcSocket {
   subscribe(params: SubscribeParams, sink: SubscriptionSink): RpcSubscription
-  /** The socket is not read while anybody holds it. */
-  hold(holder: object): void
+  /** The socket is not read while anybody holds it; false: it cannot be stopped. */
+  hold(holder: object): boolean
   release(holder: object): void
   close(): void
 }
@@ -79,46 +67,32 @@ interface Incoming {
  * What is asked for while it connects goes out when it is open.
  */
 export function openRpcSocket({ url, token, onReached, onEnd }: RpcSocketOptions): RpcSocket {
-  const { WebSocket } = loadWs()
-  const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/ws`, {
-    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-    maxPayload: FRAME_LIMIT_BYTES,
-    perMessageDeflate: false,
-  })
   const asked = new Map<number, Subscribed>()
   const active = new Map<string, Subscribed>()
   const holders = new Set<object>()
   const unsent: string[] = []
   let count = 0
   let isEnded = false
+  let isOpen = false
   // Not the library's own handshakeTimeout, which throws when it fires after an error (ws 8.23.0).
-  let silence = setTimeout(() => end(toUnreachable(url, 'it did not answer in time')), HANDSHAKE_DEADLINE_MS)
+  let silence = watchSilence(HANDSHAKE_DEADLINE_MS, () => end(toUnreachable(url, 'it did not answer in time')))
 
   function end(error: ClientError): void {
     if (isEnded) return
     isEnded = true
-    clearTimeout(silence)
+    silence.stop()
     onEnd()
     const left = [...asked.values(), ...active.values()].filter(({ isCancelled }) => !isCancelled)
     asked.clear()
     active.clear()
     for (const { sink } of left) sink.lost(error)
-    leave()
-  }
-
-  function leave(): void {
-    if (socket.readyState === WebSocket.CONNECTING) return socket.terminate()
-    // After a failed handshake there is nothing below it.
-    if (socket.readyState !== WebSocket.OPEN) return
-    // A paused socket would never see the peer's close frame.
-    socket.resume()
-    socket.close(1000)
-    setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref()
+    transport.close()
   }
 
   function send(text: string): void {
-    if (socket.readyState === WebSocket.OPEN) socket.send(text)
-    else if (socket.readyState === WebSocket.CONNECTING) unsent.push(text)
+    if (isEnded) return
+    if (isOpen) transport.send(text)
+    else unsent.push(text)
   }
 
   function unsubscribe(subscriptionId: string): void {
@@ -143,42 +117,38 @@ export function openRpcSocket({ url, token, onReached, onEnd }: RpcSocketOptions
     }
   }
 
-  function read(data: Buffer): void {
+  function read(text: string, bytes: number): void {
     // Safe: the service's own frames; what is no object or is unknown is ignored, as the protocol asks of clients.
-    const message = parseJson(data.toString()) as Incoming | null | undefined
+    const message = parseJson(text) as Incoming | null | undefined
     if (message === undefined) return end(toBadAnswer(url, 'A frame without JSON'))
     if (typeof message?.id === 'number') return settle(message.id, message)
     const params = message?.params
     const subscribed = params && active.get(params.subscriptionId)
     if (!subscribed) return
-    if (message.method === 'execution.event' && params.event) subscribed.sink.event(params.event, data.length)
+    if (message.method === 'execution.event' && params.event) subscribed.sink.event(params.event, bytes)
     if (message.method !== 'subscription.closed') return
     active.delete(params.subscriptionId)
     subscribed.sink.closed(params.reason ?? 'finished')
   }
 
-  socket.on('open', () => {
-    clearTimeout(silence)
-    if (isEnded) return
-    silence = setTimeout(() => end(toUnreachable(url, 'it fell silent')), SILENCE_LIMIT_MS)
-    onReached()
-    for (const text of unsent.splice(0)) socket.send(text)
-  })
-  socket.on('message', (data: Buffer) => {
-    silence.refresh()
-    if (!isEnded) read(data)
-  })
-  socket.on('ping', () => silence.refresh())
-  /** An HTTP answer instead of the upgrade. */
-  async function endWithAnswer(response: IncomingMessage): Promise<void> {
-    const text = await readText(response)
-    end(decodeProblem(url, response.statusCode ?? 0, text, response.headers['retry-after']))
-  }
-
-  socket.on('unexpected-response', (_request, response) => void endWithAnswer(response))
-  socket.on('error', (error) => end(toUnreachable(url, error)))
-  socket.on('close', (code, reason) =>
-    end(toUnreachable(url, `the connection was closed (${code}${reason.length > 0 ? ` ${reason.toString()}` : ''})`)),
+  const transport = openTransport(
+    { url, token },
+    {
+      onOpen() {
+        silence.stop()
+        if (isEnded) return
+        isOpen = true
+        silence = watchSilence(SILENCE_LIMIT_MS, () => end(toUnreachable(url, 'it fell silent')))
+        onReached()
+        for (const text of unsent.splice(0)) transport.send(text)
+      },
+      onText(text, bytes) {
+        silence.refresh()
+        if (!isEnded) read(text, bytes)
+      },
+      onAlive: () => silence.refresh(),
+      onLost: end,
+    },
   )
 
   return {
@@ -196,31 +166,16 @@ export function openRpcSocket({ url, token, onReached, onEnd }: RpcSocketOptions
       }
     },
     hold(holder) {
-      if (isEnded) return
+      if (isEnded) return true
       holders.add(holder)
-      socket.pause()
+      return transport.pause()
     },
     release(holder) {
       if (!holders.delete(holder) || holders.size > 0 || isEnded) return
       // Nothing was read meanwhile, so nothing is known about the peer.
       silence.refresh()
-      socket.resume()
+      transport.resume()
     },
     close: () => end(toUnreachable(url, 'this client closed the connection')),
   }
-}
-
-/** Of a refused upgrade; resolves in any case. */
-async function readText(response: IncomingMessage): Promise<string> {
-  let text = ''
-  response.setTimeout(HANDSHAKE_DEADLINE_MS, () => response.destroy())
-  try {
-    for await (const chunk of response) {
-      text += String(chunk)
-      if (text.length > PROBLEM_LIMIT_CHARACTERS) break
-    }
-  } catch {
-    // What came tells enough, or nothing does.
-  }
-  return text
 }

@@ -11,6 +11,8 @@ const INBOX_LIMIT_BYTES = 1024 * 1024
  * 60 s.
  */
 const HOLD_LIMIT_MS = 5_000
+/** Where the socket cannot be paused, as in a browser, what comes in this time is held in memory. */
+const UNPAUSED_LIMIT_MS = 1_000
 
 export interface EventSubscription {
   /** undefined: nothing will follow; `ended` says why. @throws ClientError */
@@ -76,13 +78,13 @@ export function createSharedSocket({
     users.get(socket)?.add(user)
     let ended: EventSubscription['ended']
     let answeredAt: number | undefined
-    let holdTimer: NodeJS.Timeout | undefined
+    let holdTimer: ReturnType<typeof setTimeout> | undefined
     const inbox = createEventInbox({
       limitBytes: inboxLimitBytes,
       onFull() {
         if (ended !== undefined) return
-        socket.hold(user)
-        holdTimer = setTimeout(setAside, holdLimitMs)
+        const limitMs = socket.hold(user) ? holdLimitMs : Math.min(holdLimitMs, UNPAUSED_LIMIT_MS)
+        holdTimer = setTimeout(setAside, limitMs)
       },
       onRoom: flow,
     })

@@ -15,6 +15,7 @@ import { WEBSOCKETS_ONLY } from '../../plugins/upgrades.js'
 import { websocketPlugin } from '../../plugins/websocket.js'
 import { takeTicket, type WithUrl } from '../../plugins/ticket-parameter.js'
 import { approvalRoutes } from '../../routes/approvals.js'
+import { consoleRoutes } from '../../routes/console.js'
 import { executionRoutes } from '../../routes/executions.js'
 import { historyRoutes } from '../../routes/history.js'
 import { fileRoutes } from '../../routes/files.js'
@@ -169,6 +170,7 @@ export async function buildApp({ services, tokens, webhooks, checkRedis }: AppOp
   await app.register(serviceRoutes, { health, checkRedis })
   await app.register(mcpRoutes, { health, checkRedis, version: VERSION })
   await app.register(metricsRoutes)
+  await app.register(consoleRoutes)
   await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover, version: VERSION })
   requireOwnPrefix()
   return app

@@ -1,5 +1,3 @@
-import { setMaxListeners } from 'node:events'
-
 /** Waits, but not longer than until the signal aborts. Resolves in both cases: who must know asks the signal. */
 export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
@@ -20,7 +18,8 @@ export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void>
  */
 export function createSharedStop(): AbortController {
   const stop = new AbortController()
-  setMaxListeners(0, stop.signal)
+  // Looked up and not imported: the client uses this file in browsers, too, which have no such limit.
+  globalThis.process?.getBuiltinModule('node:events').setMaxListeners(0, stop.signal)
   return stop
 }
 
@@ -65,7 +64,7 @@ export class DeadlineError extends Error {
 
 /** The promise's result, or a DeadlineError after so many milliseconds; the promise itself is not stopped. */
 export async function within<Result>(milliseconds: number, what: string, promise: Promise<Result>): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
   const deadline = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new DeadlineError(`${what} took longer than ${milliseconds} ms`)), milliseconds)
   })

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { buildConsole } from './build-console.mjs'
 import { bundle, isBundled } from './bundle.mjs'
 import { checkoutDirectory } from './cache.mjs'
 import { withLock } from './lock.mjs'
@@ -11,6 +12,9 @@ import { runProgram } from './run-program.mjs'
 const SOURCE_FOLDERS = ['src', 'plugins', 'routes', 'workers', 'openapi', 'test/bench']
 const SETTINGS = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'src/setup/bundle.mjs']
 const STAMP = 'dist/.set-up-stamp'
+/** Its sources are Vite's, which makes one page of them. */
+const CONSOLE = 'src/console/'
+const CONSOLE_PAGE = 'dist/console/index.html'
 const BUILD_INFO = 'dist/.tsbuildinfo'
 const LOCK = '.cache/build.lock'
 const DEADLINE_MS = 5 * 60_000
@@ -37,6 +41,7 @@ export async function buildWith(compileMore, { directory = checkoutDirectory } =
 export function isBuilt(directory) {
   const sources = sourceFiles(directory)
   if (!isBundled(directory) || !outputsExist(directory, sources)) return false
+  if (sources.some(isOfConsole) && !existsSync(join(directory, CONSOLE_PAGE))) return false
   const stamp = readStamp(directory)
   const marks = marksOf(directory, sources)
   if (stamp.marks === marks) return true
@@ -60,6 +65,7 @@ async function build(directory, compileAll) {
   if (!outputsExist(directory, sources)) forgetBuild(directory)
   if (!(await compileAll())) return
   await bundle(directory)
+  await buildConsole(directory)
   writeStamp(directory, hash, marks)
 }
 
@@ -82,8 +88,13 @@ export function forgetBuild(directory = checkoutDirectory) {
 
 /** @param {string} directory */
 function sourceFiles(directory) {
-  return SOURCE_FOLDERS.flatMap((folder) => filesBelow(directory, folder)).filter((file) => /\.(ts|json)$/.test(file))
+  return SOURCE_FOLDERS.flatMap((folder) => filesBelow(directory, folder)).filter(
+    (file) => /\.(ts|json)$/.test(file) || isOfConsole(file),
+  )
 }
+
+/** @param {string} file */
+const isOfConsole = (file) => file.startsWith(CONSOLE)
 
 /** @param {string} directory @returns {{ hash?: string, marks?: string }} */
 function readStamp(directory) {
@@ -131,7 +142,7 @@ function hashOf(directory, sources) {
  */
 function outputsExist(directory, sources) {
   return sources
-    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts') && !isOfConsole(file))
     .every((file) => existsSync(join(directory, 'dist', file.replace(/\.ts$/, '.js'))))
 }
 

@@ -58,6 +58,7 @@ function runOtherChecks(leftMs) {
     beside('lint', 'oxlint', ['--type-aware', '--deny-warnings'], LINT_DEADLINE_MS),
     beside('format', 'prettier', ['--check', '--log-level=warn', '--cache', '.'], FORMAT_DEADLINE_MS),
     beside('types of the set-up', 'tsc', ['-p', 'tsconfig.setup.json'], TYPES_DEADLINE_MS),
+    beside('types of the console', 'tsc', ['-p', 'src/console'], TYPES_DEADLINE_MS),
   ])
 }
 

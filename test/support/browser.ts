@@ -19,12 +19,11 @@ const executablePath = (process.env['PATH'] ?? '')
   .find(isExecutable)
 
 /** Why there is no browser here; false where there is one. */
+export const noChromium: string | false =
+  executablePath === undefined ? `no Chromium was found (${NAMES.join(', ')} on PATH): no page was seen` : false
+/** What needs a browser for long. */
 export const noBrowser: string | false =
-  process.env['CC_EXECUTOR_TEST_ALL'] === undefined
-    ? 'only in npm run test:all'
-    : executablePath === undefined
-      ? `no Chromium was found (${NAMES.join(', ')} on PATH): /docs was seen by no browser`
-      : false
+  process.env['CC_EXECUTOR_TEST_ALL'] === undefined ? 'only in npm run test:all' : noChromium
 
 export const openBrowser = (): Promise<Browser> =>
   chromium.launch({
