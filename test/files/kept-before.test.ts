@@ -23,7 +23,7 @@ void t.test('it is read as it was written, texts included, and in place of an ol
   t.same(read?.head, before.head)
   t.equal(String(read?.contents?.read('a.txt')), 'old text')
   t.equal(String(read?.contents?.read('deep/c.md')), '# c')
-  t.equal(read?.contents?.read('b.bin'), undefined)
+  t.same(read?.contents?.read('b.bin'), Buffer.from([0, 1, 2]))
   contents.close()
   read?.contents?.close()
   await writeBefore(folder, {

@@ -87,7 +87,7 @@ void t.test('many at once on one repository, whose mirror is repacked, moved on 
   let isDone = false
   const disturb = async (): Promise<void> => {
     const { settings, means } = await openRoom(at('disturber'), containment, { mirrors })
-    while (!isDone) {
+    for (let round = 0; !isDone && round < 5_000; round += 1) {
       await pruneMirrors(mirrors, { ...settings, mirrorsLimitBytes: 0 }, means.signal)
       await git(join(place, 'mirror.git'), 'repack', '-q', '-a', '-d').catch(() => undefined)
       await new Promise((resolve) => setTimeout(resolve, 50))
