@@ -4,7 +4,7 @@
 #
 # Expected: the variable that stands for it is left out, or empty, as for a required one nothing would be started.
 # Happens: `getMcpConfigForManifest` answers the template itself: the server gets TOKEN='${user_config.token}'. With
-#   `"default": ""` in the manifest it is empty. The packer's `validate` has nothing to say of either.
+#   `"default": ""` in the manifest it is empty.
 # Matters to: a server that takes "a token, if there is one" from its environment sends that text as the token, and is refused. Give each
 #   optional setting a default.
 # Needs: bash, node 20 or newer, npm.
