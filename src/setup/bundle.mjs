@@ -114,6 +114,10 @@ export async function bundleProgram({ directory = checkoutDirectory, entryPoints
   writeFileSync(resolve(directory, outdir, 'LICENSES.txt'), licencesOf(directory, Object.keys(metafile.inputs)))
 }
 
+/** How a module requires by its own address; one that browsers load as well asks Node.js for it. */
+const OWN_REQUIRE =
+  /(?:globalThis\.process\.getBuiltinModule\('node:module'\)\.)?createRequire\(import\.meta\.url\)(?=\(')/g
+
 /**
  * In a bundle a module keeps the address that it has outside: what it finds from there (package.json, a thread, the
  * command itself) is found as before.
@@ -132,7 +136,7 @@ function ownAddress(directory, isAlone) {
         const source = readFileSync(path, 'utf8')
         if (!source.includes('import.meta.url')) return undefined
         const address = `new URL(${JSON.stringify(`../${relative(dist, path)}`)}, import.meta.url).href`
-        const whole = isAlone ? source.replaceAll(/createRequire\(import\.meta\.url\)(?=\(')/g, 'require') : source
+        const whole = isAlone ? source.replaceAll(OWN_REQUIRE, 'require') : source
         return { contents: whole.replaceAll('import.meta.url', address), loader: 'js' }
       })
     },
@@ -188,15 +192,21 @@ function later() {
  */
 function licencesOf(directory, inputs) {
   const folders = new Set(inputs.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0] ?? []))
-  return [...folders]
-    .toSorted()
-    .map((folder) => {
-      const { name, version, license } = JSON.parse(readFileSync(join(directory, folder, 'package.json'), 'utf8'))
-      const files = readdirSync(join(directory, folder)).filter((file) => /^(?:licen[cs]e|notice|copying)/i.test(file))
-      const texts = files.map((file) => readFileSync(join(directory, folder, file), 'utf8').trim())
-      return [`${name} ${version}: ${license}`, ...texts].join('\n\n')
-    })
-    .join(`\n\n${'-'.repeat(80)}\n\n`)
+  return (
+    [...folders]
+      // What bundled packages share has no licence of its own: it is of those beside it.
+      .filter((folder) => existsSync(join(directory, folder, 'package.json')))
+      .toSorted()
+      .map((folder) => {
+        const { name, version, license } = JSON.parse(readFileSync(join(directory, folder, 'package.json'), 'utf8'))
+        const files = readdirSync(join(directory, folder)).filter((file) =>
+          /^(?:licen[cs]e|notice|copying)/i.test(file),
+        )
+        const texts = files.map((file) => readFileSync(join(directory, folder, file), 'utf8').trim())
+        return [`${name} ${version}: ${license}`, ...texts].join('\n\n')
+      })
+      .join(`\n\n${'-'.repeat(80)}\n\n`)
+  )
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await bundle()

@@ -54,7 +54,12 @@ void t.test('whatever is a secret by its name, and is passed on to a container, 
   t.same(
     [...new Set(passed.filter((name) => name.endsWith('_FILE')))].sort(),
     // The address of Redis is the file's own: whoever has another one says so in an override.
-    [...SECRET_NAMES.filter((name) => name !== 'REDIS_URL'), 'CC_EXECUTOR_REDIS_PASSWORD', 'CC_EXECUTOR_CREDENTIALS']
+    [
+      ...SECRET_NAMES.filter((name) => name !== 'REDIS_URL'),
+      'CC_EXECUTOR_REDIS_PASSWORD',
+      'CC_EXECUTOR_CREDENTIALS',
+      'CC_EXECUTOR_GIT_CREDENTIALS',
+    ]
       .map((name) => `${name}_FILE`)
       .sort(),
   )

@@ -69,8 +69,9 @@ async function listen(): Promise<{ address: string; printed: string }> {
   const find = (token: string): TokenEntry | undefined =>
     token === 'read' || token === 'execute' ? entry(token) : undefined
   const off = { figures: undefined, tracing: undefined }
-  const known = { config: readConfig({ LOG_LEVEL: 'silent' }), logger: createLogger('silent', 'test'), ...off }
   const refuse = async (): Promise<never> => Promise.reject(new ExecutorError('STORE_UNAVAILABLE'))
+  const config = readConfig({ LOG_LEVEL: 'silent' })
+  const known = { config, logger: createLogger('silent', 'test'), outlook: refuse, ...off }
   const absent = new Proxy({}, { get: (_target, name) => (name === 'then' ? undefined : refuse) })
   const services = new Proxy<object>(known, {
     get: (target, name) => (Reflect.has(target, name) ? Reflect.get(target, name) : absent),
@@ -109,7 +110,11 @@ void t.test('each way in asks for the scope of the table', async (t) => {
   const { address, printed } = await listen()
   const known = new Set(routes.map(({ method, path }) => `${method} ${path.replaceAll('/', '')}`))
   const others = pathsOf(printed).filter((one) => !known.has(one) && !/^GET (?:docs|$)/.test(one))
-  t.same(others, ['GET openapi.json', 'GET ws', 'GET wsmcp', 'POST mcp'], 'no door that the table does not know')
+  t.same(
+    others,
+    ['GET openapi.json', 'GET ws', 'GET wsmcp', 'POST mcp', 'GET console', 'GET console*'],
+    'no door that the table does not know',
+  )
   for (const { method, url, scope, isOpen, documented } of routes) {
     const ask = async (token?: string): Promise<number> => {
       const headers = definedFields({ authorization: token && `Bearer ${token}` })

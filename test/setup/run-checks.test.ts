@@ -119,7 +119,7 @@ void t.test(
     put('tsc', '[ "$1" = -p ] && exit 0; mkdir -p dist/src; for name in one two; do echo > dist/src/$name.js; done')
     put('tap', totals('total: 5, pass: 4, skip: 1'))
     const whole = await checks('--all')
-    t.match(whole, { code: 0, last: '9 passed, 0 failed, 1 skipped' }, whole.stdout)
+    t.match(whole, { code: 0, last: '10 passed, 0 failed, 1 skipped' }, whole.stdout)
     t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '1\n')
     t.same(await setUp(['--only=build']), { code: 0, stdout: '', stderr: '' }, 'the check of types was the build')
     t.match(
@@ -135,7 +135,7 @@ void t.test(
     t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '\n')
 
     put('tap', `${ended('test/a', 'test/deep/b')}; ${totals('total: 4, pass: 4')}; exit 1`)
-    t.match(await checks(), { code: 1, last: '9 passed, 1 failed', stdout: /coverage below its threshold/ })
+    t.match(await checks(), { code: 1, last: '10 passed, 1 failed', stdout: /coverage below its threshold/ })
     t.match(
       readFileSync(join(directory, 'tap-arguments'), 'utf8'),
       /^-R tap --jobs=\d --timeout=\d+ dist\/test\/\.processes\/1\.js .*\n$/,
@@ -148,7 +148,7 @@ void t.test(
     put('tap', `${ended('test/a')}; ${totals('total: 4, pass: 4')}`)
     t.match(await checks(), {
       code: 1,
-      last: '9 passed, 1 failed',
+      last: '10 passed, 1 failed',
       stdout: /^ok test\/a\.test\.ts .*\n[^]*test\/deep\/b\.test\.ts did not come to its end/m,
     })
 
@@ -158,7 +158,7 @@ void t.test(
     put('tap', `${hangs}; ${ended('test/a')}; ${begun}; exec ${process.execPath} -e 'setTimeout(() => 0, 600_000)'`)
     t.match(await checks(), {
       code: 1,
-      last: '5 passed, 2 failed',
+      last: '6 passed, 2 failed',
       stdout: /test\/a\.test\.ts did not .*: it hung in: a > waits\ntest\/deep\/b.* process 4194304 died in it\n/,
     })
 
@@ -170,13 +170,13 @@ void t.test(
     )
     t.match(await checks(), {
       code: 1,
-      last: '5 passed, 1 failed',
+      last: '6 passed, 1 failed',
       stdout: /not ok: test\/a\.test\.ts[^]*what the tests said on standard error:\nError: no such module/,
     })
 
     put('tap', `${ended('test/a', 'test/deep/b')}; echo "ok 1 - a"; echo "cannot go on" >&2; exit 3`)
     put('oxlint', 'echo "a.ts: no"; exit 1')
-    t.match(await checks(), { code: 1, last: '5 passed, 2 failed', stdout: /a\.ts: no\nnot ok lint[^]*cannot go on/ })
+    t.match(await checks(), { code: 1, last: '6 passed, 2 failed', stdout: /a\.ts: no\nnot ok lint[^]*cannot go on/ })
   },
 )
 

@@ -27,13 +27,15 @@ async function open(t: Test, { isDeaf = false } = {}) {
       return store.get(id)
     },
   }
+  const countListeners = async (): Promise<number> => Number((await redis.pubsub('NUMSUB', store.channel))[1])
+  const before = await countListeners()
   const access = openTokenAccess({ store: counted, subscriber, logger: createLogger('silent', 'api') })
   t.teardown(() => {
     access.close()
     redis.disconnect()
     subscriber.disconnect()
   })
-  if (!isDeaf) await until(async () => (await redis.pubsub('NUMSUB', store.channel))[1] === 1, 'it listens')
+  if (!isDeaf) await until(async () => (await countListeners()) > before, 'it listens')
   return { access, store, redis, reads: () => reads }
 }
 
