@@ -105,13 +105,33 @@ export async function bundleProgram({ directory = checkoutDirectory, entryPoints
     entryNames: '[name]',
     chunkNames: '[name]-[hash]',
     metafile: true,
-    plugins: [ownAddress(directory, isAlone), ...loadLater()],
+    plugins: [...(isAlone ? [ownPackages(directory)] : []), ownAddress(directory, isAlone), ...loadLater()],
   }).catch((/** @type {Error} */ error) => {
     throw new SetUpError(`the modules could not be bundled: ${error.message}`)
   })
   // Its process would wait for more, with 300 MB, for as long as this one lives.
   await stop()
   writeFileSync(resolve(directory, outdir, 'LICENSES.txt'), licencesOf(directory, Object.keys(metafile.inputs)))
+}
+
+/**
+ * Packages as they were installed, whose licences and versions are there: beside tests they are also bundled in dist.
+ *
+ * @param {string} directory
+ * @returns {import('esbuild').Plugin}
+ */
+function ownPackages(directory) {
+  const seen = Symbol('seen')
+  return {
+    name: 'own packages',
+    setup({ onResolve, resolve: find }) {
+      onResolve({ filter: /^[@\w]/ }, ({ path, kind, importer, pluginData }) =>
+        pluginData === seen || kind === 'entry-point' || relative(join(directory, 'dist'), importer).startsWith('..')
+          ? undefined
+          : find(path, { kind, importer, resolveDir: directory, pluginData: seen }),
+      )
+    },
+  }
 }
 
 /** How a module requires by its own address; one that browsers load as well asks Node.js for it. */
