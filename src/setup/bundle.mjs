@@ -212,21 +212,15 @@ function later() {
  */
 function licencesOf(directory, inputs) {
   const folders = new Set(inputs.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0] ?? []))
-  return (
-    [...folders]
-      // What bundled packages share has no licence of its own: it is of those beside it.
-      .filter((folder) => existsSync(join(directory, folder, 'package.json')))
-      .toSorted()
-      .map((folder) => {
-        const { name, version, license } = JSON.parse(readFileSync(join(directory, folder, 'package.json'), 'utf8'))
-        const files = readdirSync(join(directory, folder)).filter((file) =>
-          /^(?:licen[cs]e|notice|copying)/i.test(file),
-        )
-        const texts = files.map((file) => readFileSync(join(directory, folder, file), 'utf8').trim())
-        return [`${name} ${version}: ${license}`, ...texts].join('\n\n')
-      })
-      .join(`\n\n${'-'.repeat(80)}\n\n`)
-  )
+  return [...folders]
+    .toSorted()
+    .map((folder) => {
+      const { name, version, license } = JSON.parse(readFileSync(join(directory, folder, 'package.json'), 'utf8'))
+      const files = readdirSync(join(directory, folder)).filter((file) => /^(?:licen[cs]e|notice|copying)/i.test(file))
+      const texts = files.map((file) => readFileSync(join(directory, folder, file), 'utf8').trim())
+      return [`${name} ${version}: ${license}`, ...texts].join('\n\n')
+    })
+    .join(`\n\n${'-'.repeat(80)}\n\n`)
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await bundle()

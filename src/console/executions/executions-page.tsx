@@ -17,7 +17,7 @@ export function ExecutionsPage() {
   const openedAt = useRef(Date.now())
   const { filters, text, isFiltered } = useMemo(
     () => readFilters(place, openedAt.current),
-    // oxlint-disable-next-line react-hooks/exhaustive-deps
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- of the place only its query is read
     [question],
   )
   const { executions, hasMore, isLoading, error, loadMore, refresh, forget } = useExecutions(

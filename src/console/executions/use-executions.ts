@@ -80,8 +80,7 @@ export function useExecutions(key: string, filters: ExecutionFilters): Execution
         (error: unknown) => setLoadError(toClientError(error)),
       )
       .finally(() => void (isLoadingMore.current = false))
-    // The filters are those of the key.
-    // oxlint-disable-next-line react-hooks/exhaustive-deps
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- the filters are those of the key
   }, [client, key, merge])
 
   useEffect(() => setLoadError(undefined), [key])
