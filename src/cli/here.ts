@@ -85,7 +85,13 @@ export async function executeIn(
 }
 
 /** Where the run works, and what follows from it. */
-export function sayWhere(folder: string | undefined, { workspace, session }: ExecuteRequest, id: string): void {
+export function sayWhere(
+  folder: string | undefined,
+  { workspace, session, repository }: ExecuteRequest,
+  id: string,
+): void {
   if (folder !== undefined) say(`working in ${folder}; cc-executor undo ${id} reverts its changes`)
+  else if (repository !== undefined)
+    say(`working in a checkout of ${repository.url}; cc-executor patch ${id} prints its commits`)
   else if (workspace === undefined && session === undefined) say('working in a new folder, not in this one (--here)')
 }

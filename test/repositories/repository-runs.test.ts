@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Execution } from '../../src/protocol/execution.js'
+import { openCommandLine } from '../support/command-line.js'
 import { openTestService } from '../support/service.js'
 import { commands, commitFiles, git, makeRepository } from './scene.js'
 
@@ -66,6 +67,26 @@ void t.test('a run gets exactly the ref, and its changes come back as a commit',
   await git(clone, 'am', '-q', at('x.patch'))
   t.equal(await git(clone, 'rev-parse', 'HEAD^{tree}'), repository?.tree)
 })
+
+const runCommand = openCommandLine(t)
+
+void t.test(
+  'the command line says where it works, pushes the named branch, and prints what was committed',
+  async (t) => {
+    const env = {
+      CC_EXECUTOR_URL: service.url(),
+      CC_EXECUTOR_TOKEN: service.token,
+      CC_EXECUTOR_DATA_DIR: at('elsewhere'),
+    }
+    const flags = ['--repo', origin, '--ref', 'main', '--branch', 'fix/cli', '--push']
+    const ran = await runCommand(['run', ...flags, commands('echo cli > by-cli.txt')], env)
+    t.equal(ran.code, 0, ran.stderr)
+    const [, id = ''] = /working in a checkout of \S+origin\.git; .*patch ([0-9a-f-]{36}) prints/.exec(ran.stderr) ?? []
+    t.equal(await git(origin, 'show', 'fix/cli:by-cli.txt'), 'cli')
+    const patch = await runCommand(['patch', id], env)
+    t.match(patch, { code: 0, stdout: /^From [0-9a-f]{40} [^]*\+cli\n/ })
+  },
+)
 
 void t.test('every kind of change comes back, and the patch applies with git am and git apply', async (t) => {
   const odd = 'odd "q" \\t ü \t.txt'
