@@ -326,3 +326,20 @@ void t.test('a sweep makes up for jobs that are missing, and for no others', asy
   await sweepExecutions(scene)
   t.equal(await queue.countJobs(), 2, 'two wait, and two jobs are on their way')
 })
+
+void t.test('whom a job was used for is forgotten with the start, however that goes', async (t) => {
+  const { submit, claim, finish, store, redis, root } = await openScene(t)
+  const fenceOf = async (id: string) => (await redis.hget(`${root}:log:${id}`, 'fence')) ?? ''
+  const started = (id: string, fence: string) => startRecord(store, id, fence)
+  const requeued = (id: string, fence: string) => store.requeue(id, fence, 2)
+  for (const [way, leave] of Object.entries({ started, requeued, concluded: finish })) {
+    const [asked, next] = [await submit(`${way} many`), await submit(`${way} single`)]
+    const later = await submit(`${way} many`)
+    await claim(asked)
+    t.equal(await claim(later), next, 'its job counts for whoever is due')
+    t.equal(await redis.get(`${root}:job:${later}-1`), next)
+    await leave(next, await fenceOf(next))
+    t.equal(await redis.exists(`${root}:job:${later}-1`), 0, way)
+    for (const id of [asked, next, later]) await finish(id)
+  }
+})

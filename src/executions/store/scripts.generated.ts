@@ -304,6 +304,8 @@ end`,
   local from = get(id, 'state')
   if not from or not TRANSITIONS[from][to] then return false, from or 'missing' end
   set(id, 'state', to)
+  local job = from == 'starting' and get(id, 'job')
+  if job then redis.call('DEL', key('job', job)) end
   return true, from
 end`,
   'include/folders-above': `local function foldersAbove(name)
@@ -1784,8 +1786,6 @@ if state == 'running' or state == 'paused' then return started(lastSeq(id)) end
 if not hasLease(id) then return {'stale'} end
 if get(id, 'cancelBy') then return {'cancelled'} end
 if not enter(id, 'running') then return {'stale'} end
-local job = get(id, 'job')
-if job then redis.call('DEL', key('job', job)) end
 local before = get(id, 'sessionId')
 local list = get(id, 'parentId')
 if list and get(id, 'attempt') == '0' then

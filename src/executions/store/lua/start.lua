@@ -33,9 +33,6 @@ if state == 'running' or state == 'paused' then return started(lastSeq(id)) end
 if not hasLease(id) then return {'stale'} end
 if get(id, 'cancelBy') then return {'cancelled'} end
 if not enter(id, 'running') then return {'stale'} end
--- Its claim is not sent again any more.
-local job = get(id, 'job')
-if job then redis.call('DEL', key('job', job)) end
 local before = get(id, 'sessionId')
 local list = get(id, 'parentId')
 if list and get(id, 'attempt') == '0' then
