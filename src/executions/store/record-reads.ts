@@ -1,3 +1,4 @@
+import { unpackJson } from '../../platform/packed-json.js'
 import type { ExecutionState } from '../records/execution-state.js'
 import { toListedTask, type ListedTask } from '../records/listed-task.js'
 import type { ExecutionRecord, OwnTurn, ShownRecord } from '../records/execution-record.js'
@@ -179,7 +180,8 @@ export function createRecordReads({ redis, root, run, now, recentNow, onTrace }:
       return (await redis.exists(`${root}:execution:${id}`, `${root}:folders:${id}`)) > 0
     },
     async getReceipt(id) {
-      return (await redis.hget(`${root}:execution:${id}`, 'receipt')) ?? undefined
+      const receipt = await redis.hgetBuffer(`${root}:execution:${id}`, 'receipt')
+      return receipt ? unpackJson(receipt).toString() : undefined
     },
     listReceiptKeys() {
       return redis.hvals(`${root}:receipt-keys`)
