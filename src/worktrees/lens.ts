@@ -1,20 +1,14 @@
-import { execFile } from 'node:child_process'
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
-import { isAbsolute, join } from 'node:path'
+import { join } from 'node:path'
+import { runGit as run } from '../git/run-git.js'
+import { startPlain } from '../git/start-plain.js'
+import type { Config } from '../platform/config.js'
 import { readGitFile, type GitFolder } from '../verification/git-folder.js'
 
-const DEADLINE_MS = 10 * 60_000
-/** Of what git says; a longer list is one that nobody reads. */
-const OUTPUT_BYTES = 16 * 1024 * 1024
-const SAID_CHARACTERS = 500
 const EXCLUDES_BYTES = 64 * 1024
 const SHALLOW_BYTES = 4 * 1024 * 1024
-const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin'
-
-/** Why git did not do it, in its own words. */
-export class GitError extends Error {
-  override readonly name = 'GitError'
-}
+/** It lasts as long as one call may, and no longer. */
+const NEVER = new AbortController().signal
 
 /**
  * A repository of the worker's own through which it looks at the objects of another one. git reads the configuration
@@ -50,64 +44,26 @@ export const setLensHead = ({ folder }: Lens, commit: string): Promise<void> =>
 /** The index as the worker made it: what a run writes into its own is not believed. */
 export const copyIndex = ({ folder }: Lens, target: string): Promise<void> => copyFile(join(folder, 'index'), target)
 
-/** What a configuration cannot say, since it is said here, and what no configuration is asked about. */
-const OPTIONS = [
-  'core.hooksPath=/dev/null',
-  'core.fsmonitor=false',
-  'core.attributesFile=/dev/null',
-  'core.excludesFile=/dev/null',
-  'core.untrackedCache=false',
-  'core.quotePath=false',
-  'core.autocrlf=false',
-  'core.protectHFS=true',
-  'core.protectNTFS=true',
-  'submodule.recurse=false',
-  'gc.auto=0',
-  'maintenance.auto=false',
-].flatMap((option) => ['-c', option])
+/** How git is run on a lens. */
+export interface LensGit {
+  readonly environment: NodeJS.ProcessEnv
+  /** For one call. */
+  readonly timeoutMs: number
+}
 
-const toPath = (path = ''): string => path.split(':').filter(isAbsolute).join(':') || DEFAULT_PATH
-
-/** Nothing of the service's environment but PATH, and no file of anybody's. */
-const toEnvironment = ({ folder }: Lens, workTree: string, path: string | undefined): Record<string, string> => ({
-  PATH: toPath(path),
-  HOME: folder,
-  XDG_CONFIG_HOME: folder,
-  LC_ALL: 'C.UTF-8',
-  GIT_CONFIG_NOSYSTEM: '1',
-  GIT_CONFIG_GLOBAL: '/dev/null',
-  GIT_ATTR_NOSYSTEM: '1',
-  GIT_ALLOW_PROTOCOL: '',
-  GIT_TERMINAL_PROMPT: '0',
-  GIT_NO_REPLACE_OBJECTS: '1',
-  GIT_NO_LAZY_FETCH: '1',
-  GIT_OPTIONAL_LOCKS: '0',
-  GIT_DIR: folder,
-  GIT_WORK_TREE: workTree,
+export const toLensGit = ({ environment, repositories }: Pick<Config, 'environment' | 'repositories'>): LensGit => ({
+  environment,
+  timeoutMs: repositories.timeoutMs,
 })
 
-/** What git says on standard output. @throws GitError */
-export function runGit(
-  lens: Lens,
+/** What git says on standard output. It goes nowhere else, and is its own HOME. @throws GitError */
+export async function runGit(
+  { folder }: Lens,
   args: readonly string[],
-  { workTree = lens.folder, path }: { readonly workTree?: string; readonly path: string | undefined },
+  { git, workTree = folder }: { readonly git: LensGit; readonly workTree?: string },
 ): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const options = {
-      cwd: workTree,
-      env: toEnvironment(lens, workTree, path),
-      maxBuffer: OUTPUT_BYTES,
-      timeout: DEADLINE_MS,
-      killSignal: 'SIGKILL',
-    } as const
-    execFile('git', [...OPTIONS, ...args], options, (error, stdout, stderr) => {
-      if (!error) return resolve(stdout)
-      const said = stderr
-        .trim()
-        .replaceAll(/\p{Cc}+/gu, ' ')
-        .slice(0, SAID_CHARACTERS)
-      const isMissing = error.code === 'ENOENT'
-      reject(new GitError(isMissing ? 'There is no git on the worker.' : said || error.message, { cause: error }))
-    })
-  })
+  const means = { ...git, start: startPlain, home: folder, ownFolders: [], signal: NEVER }
+  const env = { GIT_ALLOW_PROTOCOL: '', GIT_DIR: folder, GIT_WORK_TREE: workTree }
+  const { stdout } = await run(means, { args, cwd: workTree, env })
+  return stdout.toString()
 }
