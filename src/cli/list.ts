@@ -33,13 +33,14 @@ function toMark(execution: Execution): string {
 }
 
 export const list: Command = {
-  summary: ['list [--status S] [--limit N] [--json|--csv]', 'the newest executions'],
+  summary: ['list [--status S] [--query TEXT] [--limit N] [--json|--csv]', 'the newest executions'],
   usage: `Usage: cc-executor list [flags]
 
   --status S                      queued, running, paused, waiting_approval, waiting_budget, succeeded, failed,
                                   cancelled, timed_out; several are comma-separated
   --parent ID                     the tasks of this list, which are omitted otherwise
   --schedule ID                   those that this schedule has started
+  --query TEXT                    those whose prompt contains this text, in upper or lower case
   --label LABEL=VALUE             only with this label (also --metadata) (repeatable)
   --limit N                       how many; default ${DEFAULT_COUNT}
   --json                          as JSON: {executions, nextCursor}
@@ -52,6 +53,7 @@ ${SERVICE_USAGE}`,
         ...SERVICE_FLAGS,
         parent: { type: 'string' },
         schedule: { type: 'string' },
+        query: { type: 'string' },
         status: { type: 'string', multiple: true },
         metadata: { type: 'string', multiple: true },
         label: { type: 'string', multiple: true },
@@ -74,6 +76,7 @@ ${SERVICE_USAGE}`,
         status,
         scheduleId: values.schedule,
         parentId: values.parent,
+        q: values.query,
         metadata: labels,
       })
       if (values.json) printJson(page)

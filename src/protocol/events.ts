@@ -127,6 +127,14 @@ export const EVENT_DATA = {
     toolsUsed: z.number(),
     inputTokens: z.number(),
     outputTokens: z.number(),
+    costUsd: z
+      .number()
+      .optional()
+      .meta({
+        description:
+          'What this attempt has cost so far, in US dollars: the CLI’s own estimate up to its last result, and for tokens ' +
+          'since then a guess from the usual list price of the model’s family. execution.finished has the CLI’s sum.',
+      }),
     elapsedMs: z.number(),
   }),
   'execution.paused': control,

@@ -65,6 +65,8 @@ export const APPROVALS_LIMIT = 1_000
 export const REASON_LIMIT = 500
 
 // What a list or a page holds at most.
+/** Of `q`, the text that a list looks for in prompts. */
+export const QUERY_CHARACTERS_LIMIT = 256
 export const LIST_LIMIT = 200
 export const EVENT_PAGE_LIMIT = 1_000
 /** Of a shortened event: below it nothing but its envelope would be left. */

@@ -2,7 +2,18 @@ import * as z from 'zod'
 import { EventSchema, ShortenedEvent } from './events.js'
 import { Execution, ExecutionKind, ExecutionStatus } from './execution.js'
 import { Cursor, ExecutionId, ExecutionReference } from './ids.js'
-import { LIST_LIMIT } from './limits.js'
+import { LIST_LIMIT, QUERY_CHARACTERS_LIMIT } from './limits.js'
+
+/** Part of what was asked for, in upper or lower case. */
+export const PromptQuery = z
+  .string()
+  .min(1)
+  .max(QUERY_CHARACTERS_LIMIT)
+  .meta({
+    description:
+      'Only executions whose prompt, command or a task’s prompt contains this text, in upper or lower case. A page ' +
+      'reads a bounded number of them: it may be shorter than `limit`, or empty, while `nextCursor` leads on.',
+  })
 
 export const ExecutionFilters = z
   .strictObject({
@@ -12,6 +23,7 @@ export const ExecutionFilters = z
     }),
     parentId: ExecutionReference.optional().meta({ description: 'The tasks of this list.' }),
     scheduleId: z.string().min(1).max(64).optional().meta({ description: 'Those that this schedule has started.' }),
+    q: PromptQuery.optional(),
     metadata: z.record(z.string(), z.string()).optional().meta({ description: 'All given labels must match.' }),
     createdAfter: z.iso.datetime({ offset: true }).optional(),
     createdBefore: z.iso.datetime({ offset: true }).optional(),

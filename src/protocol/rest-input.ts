@@ -11,7 +11,7 @@ import {
   REASON_LIMIT,
   SMALLEST_EVENT_BYTES,
 } from './limits.js'
-import type { ExecutionFilters } from './listing.js'
+import { PromptQuery, type ExecutionFilters } from './listing.js'
 import { wholeNumber } from './numbers.js'
 import { ScheduleId } from './schedules.js'
 import { USAGE_GROUPS } from './usage.js'
@@ -43,6 +43,7 @@ const LIST_PARAMETERS = {
   }),
   parentId: ExecutionReference.optional().meta({ description: 'The tasks of this list.' }),
   scheduleId: z.string().min(1).max(64).optional().meta({ description: 'Those that this schedule has started.' }),
+  q: PromptQuery.optional(),
   createdAfter: z.iso.datetime({ offset: true }).optional(),
   createdBefore: z.iso.datetime({ offset: true }).optional(),
   limit: wholeNumber(1, LIST_LIMIT)
@@ -69,6 +70,7 @@ export function toFilters({
   kind,
   parentId,
   scheduleId,
+  q,
   createdAfter,
   createdBefore,
   limit,
@@ -78,7 +80,7 @@ export function toFilters({
   const metadata = Object.fromEntries(
     Object.entries(labels).map(([name, value]) => [name.slice(METADATA.length), value]),
   )
-  return { status, kind, parentId, scheduleId, createdAfter, createdBefore, limit, cursor, metadata }
+  return { status, kind, parentId, scheduleId, q, createdAfter, createdBefore, limit, cursor, metadata }
 }
 
 export const EventsQuery = z.strictObject({

@@ -8,7 +8,7 @@ import { hasTranscript } from '../support/transcripts.js'
 import { lasting, scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { startCli } from '../support/processes.js'
-import { estimateCostUsd } from '../../src/executions/records/estimate-cost.js'
+import { estimateCostUsd, guessCostUsd } from '../../src/executions/records/estimate-cost.js'
 import { openTestService, type TestService } from '../support/service.js'
 import { until } from '../support/deadlines.js'
 
@@ -180,7 +180,21 @@ void t.test('what is reckoned for tokens without a sum is not below what the CLI
     const estimate = estimateCostUsd({ ...told.usage, costUsd: 0 }, told.model)
     const { costUsd } = told.usage
     t.ok(costUsd > 0 && estimate >= costUsd, `${told.model}: an estimate of ${estimate} is not below ${costUsd}`)
+    isNear(t, guessCostUsd(told.usage, told.model), costUsd, `${told.model}: what is told on the way`)
   }
+})
+
+void t.test('progress tells what an attempt has cost so far', async (t) => {
+  const service = await openTestService(t)
+  const ended = await run(service, {
+    // A message after the second in which nothing more is told.
+    prompt: scripted(usage(80_000, 800), bash('sleep 1.1'), usage(1_000, 10), { text: 'Said.' }),
+    allowedTools: ['Bash'],
+  })
+  const told = (await service.events(ended.id)).filter(({ type }) => type === 'progress')
+  const costs = told.map(({ data }) => (data as { costUsd: number }).costUsd)
+  t.ok(costs.length > 1 && costs.every((cost, index) => cost >= (costs[index - 1] ?? 0)), `it grows: ${costs}`)
+  t.ok((costs.at(-1) ?? 0) > 0.3 && (costs.at(-1) ?? 0) <= ended.usage.costUsd + 1e-6, `to ${ended.usage.costUsd}`)
 })
 
 void t.test('a worker that dies leaves the tokens that its stream told', async (t) => {

@@ -88,6 +88,8 @@ void t.test('GET /executions filters, pages and exports; parameters it does not 
   const unacceptable: Array<[string, string]> = [
     ['stauts=failed', 'stauts'],
     ['status=done', 'status[0]'],
+    ['q=', 'q'],
+    [`q=${'x'.repeat(257)}`, 'q'],
     ['limit=0', 'limit'],
     ['limit=201', 'limit'],
     ['limit=2x', 'limit'],
@@ -120,6 +122,71 @@ void t.test('GET /executions filters, pages and exports; parameters it does not 
       ['kind=task', 'INVALID_REQUEST'],
     ] as const)
       t.match((await call('GET', `/executions?${filter}&format=${format}`)).body, { code }, `${format}, ${filter}`)
+})
+
+void t.test(
+  'GET /executions?q= finds the text of prompts, commands and tasks, whatever its case and place',
+  async (t) => {
+    const metadata = { batch: 'query' }
+    const filler = 'and so on '.repeat(200)
+    const ids = new Map<string, string>()
+    for (const [name, task] of Object.entries({
+      short: { prompt: 'Rename the Müller module' },
+      long: { prompt: `${filler} then mend the FLUX capacitor` },
+      command: { command: 'claude -p "look for the flux here"' },
+      list: { tasks: ['one', 'two', 'three', 'four', `${filler} the flux of tasks`] },
+      // What a list shows in place of the rest of a prompt is no part of it; nor is what else a request says.
+      other: { prompt: filler, appendSystemPrompt: 'Mind the flux.' },
+    }))
+      ids.set(name, (await submit({ ...task, metadata })).id)
+    for (const id of ids.values()) await finished(id)
+    const names = async (query: string): Promise<string[]> => {
+      const { body } = await call('GET', `/executions?metadata.batch=query&${query}`)
+      t.equal(body.nextCursor, null)
+      const found = new Set(body.executions.map(({ id }: Execution) => id))
+      return [...ids].filter(([, id]) => found.has(id)).map(([name]) => name)
+    }
+    t.same(await names('q=flux'), ['long', 'command', 'list'])
+    t.same(await names('q=FLUX%20capacitor'), ['long'])
+    t.same(await names('q=m%C3%BCller'), ['short'])
+    t.same(await names(`q=${encodeURIComponent('MU\u0308LLER')}`), ['short'], 'written with a combining mark')
+    t.same(await names(`q=${encodeURIComponent('and…')}`), [])
+    t.same(await names('q=.*'), [], 'it is text, no pattern')
+    t.same(await names('q=flux&kind=task_list'), ['list'])
+    t.same(await names('q=flux&status=failed'), [])
+    t.same(
+      (await call('GET', `/executions?parentId=${ids.get('list')}&q=flux`)).body.executions.map(
+        ({ taskIndex }: Execution) => taskIndex,
+      ),
+      [4],
+      'among the tasks of a list',
+    )
+    t.equal(
+      (await call('GET', '/executions?metadata.batch=query&q=flux&format=csv')).text.trimEnd().split('\n').length,
+      4,
+      'an export, too',
+    )
+    t.same((await call('GET', '/executions?q=flux', { as: 'bob' })).body.executions, [], 'each token finds its own')
+  },
+)
+
+void t.test('a search of long prompts reads so much for a page, and its cursor leads on to the rest', async (t) => {
+  const metadata = { batch: 'bounded' }
+  const made: Execution[] = []
+  for (const word of ['needle', 'other', 'needle'])
+    made.push(await submit({ prompt: `${'x'.repeat(4_100_000)} ${word}`, metadata }))
+  for (const { id } of made) await finished(id)
+  const pages: string[][] = []
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const { body } = await call(
+      'GET',
+      `/executions?metadata.batch=bounded&q=needle&limit=200${cursor === '' ? '' : `&cursor=${cursor}`}`,
+    )
+    pages.push(body.executions.map(({ id }: Execution) => id))
+    cursor = body.nextCursor
+  }
+  t.ok(pages.length > 1, `pages of ${pages.map(({ length }) => length)}`)
+  t.same(pages.flat(), [made[2]?.id, made[0]?.id])
 })
 
 void t.test('an execution that is not there, or somebody else’s, is 404 on every path', async (t) => {

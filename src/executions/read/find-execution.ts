@@ -7,6 +7,7 @@ import { fromStore } from '../../platform/redis.js'
 import { toExecution, type ExecutionRecord, type ShownRecord } from '../records/execution-record.js'
 import { awaitOwed } from './await-owed.js'
 import { showExecution, showExecutions } from './expected-start.js'
+import { openPromptSearch } from './search-prompts.js'
 import { isParked, toStatus } from '../records/execution-state.js'
 import type { FollowServices, ReadServices } from '../services.js'
 import { mayWatch, type Caller } from '../../protocol/caller.js'
@@ -61,8 +62,14 @@ const isWithin = ({ createdAt }: ExecutionRecord, { createdAfter, createdBefore 
   (createdAfter === undefined || createdAt >= Date.parse(createdAfter)) &&
   (createdBefore === undefined || createdAt < Date.parse(createdBefore))
 
-const isSelective = ({ status, metadata, kind, scheduleId }: ExecutionFilters): boolean =>
-  kind !== undefined || status !== undefined || scheduleId !== undefined || Object.keys(metadata ?? {}).length > 0
+const isSelective = ({ status, metadata, kind, scheduleId, q }: ExecutionFilters): boolean =>
+  [kind, status, scheduleId, q].some((filter) => filter !== undefined) || Object.keys(metadata ?? {}).length > 0
+
+/** Those that have the text, where one is asked for: see PromptSearch. */
+function searchOf({ store }: ReadServices, { q }: ExecutionFilters): ReturnType<typeof openPromptSearch> {
+  if (q !== undefined) return openPromptSearch(store, q)
+  return { find: async (records) => ({ found: [...records], lookedAt: records.length }) }
+}
 
 /** The tasks of a list, newest first. There are 500 at most, so they are looked at all at once. */
 async function listTasks(
@@ -75,25 +82,25 @@ async function listTasks(
   const limit = filters.limit ?? DEFAULT_LIMIT
   const { cursor } = filters
   const ids = (list.tasks ?? []).map(({ id }) => id).toReversed()
-  const found = (
+  const fitting = (
     await fromStore(services.store.getMany(cursor === undefined ? ids : ids.slice(ids.indexOf(cursor) + 1)))
   ).filter((record) => matches(record, filters) && isWithin(record, filters))
-  return {
-    executions: found.slice(0, limit).map(toExecution),
-    nextCursor: found.length > limit ? (found[limit - 1]?.id ?? null) : null,
-  }
+  const { found, lookedAt } = await searchOf(services, filters).find(fitting)
+  const last = found.length > limit ? found[limit - 1] : lookedAt < fitting.length ? fitting[lookedAt - 1] : undefined
+  return { executions: found.slice(0, limit).map(toExecution), nextCursor: last?.id ?? null }
 }
 
 /** All that is there for a token of one execution. */
 async function listOnly(services: ReadServices, id: string, filters: ExecutionFilters): Promise<ExecutionPage> {
   const isAsked = filters.cursor === undefined || id < filters.cursor
   const records = isAsked ? await fromStore(services.store.getMany([id])) : []
-  const found = records.filter(
+  const fitting = records.filter(
     (record) =>
       matches(record, filters) &&
       isWithin(record, filters) &&
       (filters.parentId === undefined || filters.parentId === record.parentId),
   )
+  const { found } = await searchOf(services, filters).find(fitting)
   return { executions: await showExecutions(services, found), nextCursor: null }
 }
 
@@ -124,16 +131,20 @@ export async function listExecutions(
   let before = [filters.cursor, upper].filter((bound) => bound !== undefined).sort()[0]
   // Where everything fits, what fills the page and one more that says that others follow is all there is to read.
   const chunk = isSelective(filters) ? SCAN_CHUNK : limit + 1
+  const search = searchOf(services, filters)
   for (let scanned = 0; scanned < SCAN_LIMIT; scanned += chunk) {
     const listed = await fromStore(store.list(caller.id, { count: chunk, before, notBefore }))
-    for (const { record } of listed) {
+    const fitting = listed.flatMap(({ record }) => {
       // A parked task stands in the index as well, for whoever asks for its status.
-      if (record?.parentId !== undefined && !filters.status?.some(isParked)) continue
-      if (!record || !matches(record, filters)) continue
-      found.push(record)
-      if (found.length > limit)
-        return { executions: await show(found.slice(0, limit)), nextCursor: found[limit - 1]?.id ?? null }
-    }
+      if (record?.parentId !== undefined && !filters.status?.some(isParked)) return []
+      return record && matches(record, filters) ? [record] : []
+    })
+    const { found: hits, lookedAt } = await search.find(fitting)
+    found.push(...hits)
+    if (found.length > limit)
+      return { executions: await show(found.slice(0, limit)), nextCursor: found[limit - 1]?.id ?? null }
+    if (lookedAt < fitting.length)
+      return { executions: await show(found), nextCursor: fitting[lookedAt - 1]?.id ?? before ?? null }
     before = listed.at(-1)?.id
     if (listed.length < chunk || before === undefined) return { executions: await show(found), nextCursor: null }
   }

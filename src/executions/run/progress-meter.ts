@@ -1,7 +1,10 @@
 import type { Observation } from '../../claude/stream/translate-message.js'
 import type { EventData } from '../../protocol/events.js'
+import { guessCostUsd } from '../records/estimate-cost.js'
 
 const INTERVAL_MS = 1_000
+/** A dollar in millionths. */
+const MICRO = 1_000_000
 
 export type Progress = EventData<'progress'>
 
@@ -20,10 +23,24 @@ export class ProgressMeter {
   }
 
   /** undefined: the last one was less than a second ago. */
-  next({ turns, toolsUsed, tokensSoFar: { inputTokens, outputTokens } }: Observation): Progress | undefined {
+  next({
+    turns,
+    toolsUsed,
+    tokensSoFar: { inputTokens, outputTokens },
+    account,
+    model,
+  }: Observation): Progress | undefined {
     const now = performance.now()
     if (now - this.#reportedAt < INTERVAL_MS) return undefined
     this.#reportedAt = now
-    return { turns, toolsUsed, inputTokens, outputTokens, elapsedMs: this.elapsedMs }
+    const costUsd = account.settled.costUsd + guessCostUsd(account.open, model)
+    return {
+      turns,
+      toolsUsed,
+      inputTokens,
+      outputTokens,
+      costUsd: Math.round(costUsd * MICRO) / MICRO,
+      elapsedMs: this.elapsedMs,
+    }
   }
 }

@@ -1,3 +1,4 @@
+import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { ExecutionState } from '../records/execution-state.js'
 import { toListedTask, type ListedTask } from '../records/listed-task.js'
 import type { ExecutionRecord, OwnTurn, ShownRecord } from '../records/execution-record.js'
@@ -31,6 +32,10 @@ export interface RecordReads {
   exists(id: string): Promise<boolean>
   /** Whether its folders are still needed: by itself, or by others that continue its conversation. */
   needsFolders(id: string): Promise<boolean>
+  /** Of the whole requests, as they are stored; 0 of one that is not there. */
+  sizesOfRequests(ids: readonly string[]): Promise<number[]>
+  /** Whole, as `get` has them; undefined of one that is not there. */
+  readRequests(ids: readonly string[]): Promise<Array<ExecuteRequest | undefined>>
   /** The receipt's text, as it was signed. */
   getReceipt(id: string): Promise<string | undefined>
   /** Every public key that has signed a receipt here, as JSON. */
@@ -119,14 +124,18 @@ export function createRecordReads({ redis, root, run, now, recentNow, onTrace }:
     return new Map(ids.map((id, index) => [id, toTurn(replies[index] ?? [])]))
   }
 
+  async function readTexts(ids: readonly string[]): Promise<Array<string | null>> {
+    if (ids.length === 0) return []
+    const pipeline = redis.pipeline()
+    for (const id of ids) pipeline.hget(`${root}:execution:${id}`, 'request')
+    return (await execute(pipeline)) as Array<string | null>
+  }
+
   /** Small requests are stored once. */
   async function addRequests(loaded: readonly Loaded[]): Promise<void> {
     const small = loaded.filter(({ stored }) => stored.state && !stored.shortRequest)
-    if (small.length === 0) return
-    const pipeline = redis.pipeline()
-    for (const { id } of small) pipeline.hget(`${root}:execution:${id}`, 'request')
-    const requests = await execute(pipeline)
-    for (const [index, { stored }] of small.entries()) stored.shortRequest = requests[index] as string | null
+    const requests = await readTexts(small.map(({ id }) => id))
+    for (const [index, { stored }] of small.entries()) stored.shortRequest = requests[index]
   }
 
   async function loadOne(id: string): Promise<ExecutionRecord | undefined> {
@@ -177,6 +186,16 @@ export function createRecordReads({ redis, root, run, now, recentNow, onTrace }:
     },
     async needsFolders(id) {
       return (await redis.exists(`${root}:execution:${id}`, `${root}:folders:${id}`)) > 0
+    },
+    async sizesOfRequests(ids) {
+      if (ids.length === 0) return []
+      const pipeline = redis.pipeline()
+      for (const id of ids) pipeline.hstrlen(`${root}:execution:${id}`, 'request')
+      return (await execute(pipeline)).map(Number)
+    },
+    async readRequests(ids) {
+      // Safe: toNewRecord wrote it.
+      return (await readTexts(ids)).map((text) => (text ? (JSON.parse(text) as ExecuteRequest) : undefined))
     },
     async getReceipt(id) {
       return (await redis.hget(`${root}:execution:${id}`, 'receipt')) ?? undefined
