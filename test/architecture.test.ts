@@ -101,6 +101,7 @@ const SUB_ROOMS: Record<string, readonly (readonly string[])[]> = {
   'src/executions': [
     ['schedules'],
     ['sweep'],
+    ['standby'],
     ['run'],
     ['hooks'],
     ['control'],

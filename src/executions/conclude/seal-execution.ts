@@ -89,6 +89,7 @@ function toFacts(
       argv: started.argv,
       containment: started.containment,
     },
+    standby: started?.standby,
     outcome: {
       status,
       code,

@@ -1791,6 +1791,7 @@ if list and get(id, 'attempt') == '0' then
 end
 local isFirst = get(id, 'attempt') == '0'
 setAll(id, args.fields)
+if args.fields.home then needFolders(id) end
 beginSession(id, before)
 local last = writeNext(id, args.event)
 if isFirst then noteOutbox(id, 'execution.started') end
@@ -2164,7 +2165,8 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'include/enter-session',
     'include/record', 'include/get', 'include/begin-session', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/has-lease', 'include/note-outbox', 'include/set-all', 'start',
+    'include/has-lease', 'include/is-fresh', 'include/hosts-of', 'include/need-folders', 'include/note-outbox',
+    'include/set-all', 'start',
   ),
   ccTakeOver: join(
     'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'platform/include/now-ms',
