@@ -20,7 +20,10 @@ export interface CallerCommands {
     by: string,
     reason: string | undefined,
   ): Promise<{ kind: 'requested' | 'known' | 'refused'; state: string }>
-  /** Stores the request; the task that is under way, and its state. A running one has the request already. */
+  /**
+   * Stores the request; the task that is under way, and its state, and the last event of the list. A running task has
+   * the request already.
+   */
   requestListCancel(listId: string, by: string, reason: string | undefined): Promise<CancelListAnswer>
   delete(id: string, owner: string): Promise<{ kind: 'deleted'; claim: number } | { kind: 'refused'; state: string }>
 }

@@ -130,7 +130,7 @@ export type ConcludeReply =
 export type AdvanceReply =
   ['next', claim: Count, Priority] | ['over', fence?: string] | ['waiting' | 'moved' | 'settled']
 
-export type CancelListReply = ['requested', taskId: string, State] | ['refused', State]
+export type CancelListReply = ['requested', taskId: string, State, lastSeq: number] | ['refused', State]
 
 export interface Requested {
   readonly id: string

@@ -268,10 +268,10 @@ if not get(list, 'cancelBy') then
 end
 redis.call('ZADD', root .. ':unsettled', nowMs(), list)
 local task = taskAt(list, redis.call('HLEN', key('tasks', list)) - 1)
-if isRecorded(task) then return {'requested', '', ''} end
+if isRecorded(task) then return {'requested', '', '', lastSeq(list)} end
 local taskState = get(task, 'state')
 if isActive(taskState) and not get(task, 'cancelBy') then set(task, 'cancelBy', by, 'cancelReason', reason) end
-return {'requested', task, taskState or ''}`,
+return {'requested', task, taskState or '', lastSeq(list)}`,
   'platform/include/need-memory': `local function needMemory() redis.call('SETRANGE', root .. ':nothing', 0, '') end`,
   'include/choose-credential': `local function chooseCredential(id, offers, now)
   local sandbox, before = tonumber(get(id, 'sandbox') or '0'), get(id, 'credential')
