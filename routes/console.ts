@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { readFile, readdir } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +12,9 @@ const PATH = '/console'
 const PAGE = 'index.html'
 /** What set-up has built from src/console, beside this module's own folder. */
 const FOLDER = fileURLToPath(new URL('../console/', import.meta.url))
+
+/** `npm run build` makes it; a checkout that was only compiled has none. */
+export const isConsoleBuilt = (): boolean => existsSync(join(FOLDER, PAGE))
 
 /** Everything is a file of this service: no inline script or style, no other host. */
 const CONTENT_SECURITY_POLICY = [
@@ -54,7 +58,7 @@ async function loadAssets(): Promise<Map<string, Asset>> {
   return new Map(await Promise.all(assets))
 }
 
-/** The web page of src/console. Its files are open; what it calls is not. */
+/** The web page of src/console, and the way to it. Its files are open; what it calls is not. */
 export async function consoleRoutes(app: FastifyInstance): Promise<void> {
   let loading: Promise<Map<string, Asset>> | undefined
 
@@ -83,6 +87,17 @@ export async function consoleRoutes(app: FastifyInstance): Promise<void> {
   }
 
   const options = { config: { open: true }, schema: { hide: true } } as const
+  app.get('/', options, async (_request, reply) => {
+    const { basePath } = app.services.config
+    const docs = `${basePath}/docs/`
+    const console = isConsoleBuilt() ? `${basePath}${PATH}/` : undefined
+    const others = console === undefined ? 'The console is not built here.' : `The console is at ${console}.`
+    return reply
+      .code(302)
+      .header('location', console ?? docs)
+      .type('text/plain; charset=utf-8')
+      .send(`${others} The API is described at ${docs}.\n`)
+  })
   // One route with and without a slash. By a relative way, as /docs: right behind whatever prefix a proxy adds.
   app.get(PATH, options, async (request, reply) =>
     request.raw.url?.split('?', 1)[0]?.endsWith('/') ? sendAsset(request, reply, PAGE) : reply.redirect(`.${PATH}/`),

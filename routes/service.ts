@@ -4,12 +4,15 @@ import { getAuthStatus, getQueueState, getReadiness } from '../src/executions/re
 import { toReadinessForStrangers } from '../src/executions/read/readiness-for-strangers.js'
 import { OPERATIONS } from '../src/protocol/operations.js'
 import { Health, Readiness } from '../src/protocol/service-state.js'
+import type { Setting } from '../src/protocol/settings.js'
 import { answerOf, routeOf } from './route-of.js'
 
 export interface ServiceRouteOptions {
   readonly health: () => Health
   /** Looks at Redis' own settings; a sentence where something is wrong with them. */
   readonly checkRedis: () => Promise<string | undefined>
+  /** Those in force, as they may be shown. */
+  readonly settings: () => Setting[]
 }
 
 /** Workers tell of themselves so often. */
@@ -19,14 +22,10 @@ const tags = ['service']
 /** The queue, health and authentication. */
 export async function serviceRoutes(
   fastify: FastifyInstance,
-  { health, checkRedis }: ServiceRouteOptions,
+  { health, checkRedis, settings }: ServiceRouteOptions,
 ): Promise<void> {
   const app = fastify.withTypeProvider<ZodTypeProvider>()
   const { services } = app
-
-  app.get('/', { config: { open: true }, schema: { hide: true } }, async (_request, reply) =>
-    reply.redirect(`${app.services.config.basePath}/docs/`),
-  )
 
   for (const path of Object.keys(OPERATIONS['health.get'].rest.paths)) {
     app.route({
@@ -81,5 +80,16 @@ export async function serviceRoutes(
       response: { 200: answerOf('auth.get', 'As seen by the workers.') },
     }),
     handler: async () => getAuthStatus(services),
+  })
+  app.route({
+    ...routeOf('config.get', {
+      tags,
+      summary: 'The settings in force',
+      description:
+        'Those of the API process that answers, each with its origin; workers have an environment of their own ' +
+        '(`cc-executor config` there). Secrets are masked.',
+      response: { 200: answerOf('config.get', 'Every setting, in the order of the manual.') },
+    }),
+    handler: async () => ({ settings: settings() }),
   })
 }

@@ -109,7 +109,7 @@ void t.test('it names every setting with its default; no page names one that doe
   for (const [index, { name, value, description }] of entries.entries()) {
     const [, fallback = '', says] = settings[index] ?? []
     t.equal(says, description, name)
-    if (!value.startsWith('/')) t.equal(unquote(fallback), value === '(unset)' || value === '' ? 'none' : value, name)
+    if (!value?.startsWith('/')) t.equal(unquote(fallback), value || 'none', name)
   }
   const composes = (
     await Promise.all(['compose.yaml', 'compose.tls.yaml'].map((file) => readFile(`deployment/${file}`, 'utf8')))

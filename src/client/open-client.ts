@@ -7,6 +7,7 @@ import type { ExecuteRequest } from '../protocol/execute-request.js'
 import type { Execution } from '../protocol/execution.js'
 import type { WorkspaceFiles } from '../protocol/files.js'
 import type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
+import type { Settings } from '../protocol/settings.js'
 import type { AuthStatus, Health, QueueState, Readiness } from '../protocol/service-state.js'
 import type { BudgetRequest, UsageGroup, UsageReport } from '../protocol/usage.js'
 import { ClientError, SERVICE_UNAVAILABLE, toClosed } from './client-error.js'
@@ -105,6 +106,8 @@ export interface Client extends ResourceCalls {
   /** What was spent, by day, model and token. */
   usage(query?: UsageQuery, options?: CallOptions): Promise<UsageReport>
   queue(options?: CallOptions): Promise<QueueState>
+  /** The settings in force of the API that answers; a token with the admin scope reads them. */
+  config(options?: CallOptions): Promise<Settings>
   health(options?: CallOptions): Promise<Health>
   /** Also where a part has failed: its body says which. */
   ready(options?: CallOptions): Promise<Readiness>
@@ -221,6 +224,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
     usage: ({ groupBy, ...query } = {}, { signal } = {}) =>
       ask({ path: '/usage', query: { ...query, groupBy: groupBy?.join(',') }, signal }),
     queue: ({ signal } = {}) => ask({ path: '/queue', signal }),
+    config: ({ signal } = {}) => ask({ path: '/config', signal }),
     health: ({ signal } = {}) => ask({ path: '/health', signal }),
     // Its body says what is wrong.
     ready: ({ signal } = {}) => ask({ path: '/health/ready', signal, accept: [SERVICE_UNAVAILABLE] }),

@@ -35,6 +35,7 @@ import { ConfigError } from '../platform/config.js'
 import { explainEviction } from '../platform/eviction.js'
 import type { TokenBook } from '../platform/tokens.js'
 import { mintUuid } from '../platform/mint-uuid.js'
+import { describeConfig } from '../platform/describe-config.js'
 import { VERSION } from '../platform/version.js'
 import { BODY_LIMIT_BYTES } from '../protocol/limits.js'
 import type { Health } from '../protocol/service-state.js'
@@ -167,7 +168,7 @@ export async function buildApp({ services, tokens, webhooks, checkRedis }: AppOp
   await app.register(scheduleRoutes)
   await app.register(tokenRoutes, { configured: tokens?.shown })
   await app.register(webhookRoutes, { ...webhooks, basePath: config.basePath })
-  await app.register(serviceRoutes, { health, checkRedis })
+  await app.register(serviceRoutes, { health, checkRedis, settings: () => describeConfig(config) })
   await app.register(mcpRoutes, { health, checkRedis, version: VERSION })
   await app.register(metricsRoutes)
   await app.register(consoleRoutes)

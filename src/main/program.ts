@@ -133,8 +133,8 @@ async function runWorker(args: string[]): Promise<void> {
 async function printConfig(args: string[]): Promise<void> {
   parseArgs({ args })
   const { describeConfig } = await import('../platform/describe-config.js')
-  for (const { name, value, origin, description } of describeConfig(readConfig()))
-    process.stdout.write(`${name}=${value}\n    ${description} (${origin})\n`)
+  for (const { name, value, isMasked, origin, description } of describeConfig(readConfig()))
+    process.stdout.write(`${name}=${isMasked ? '(set)' : (value ?? '(unset)')}\n    ${description} (${origin})\n`)
 }
 
 async function runDoctor(args: string[]): Promise<void> {

@@ -18,7 +18,7 @@ import { MESSAGE_EVENTS } from './messages.js'
 import { ProjectInstructions } from './project-instructions.js'
 import { StartedRepository } from './repositories.js'
 import { LimitKind, RunContainment } from './sandbox.js'
-import { NewBudget } from './usage.js'
+import { CostSoFar, NewBudget } from './usage.js'
 import { StartedWorktree } from './worktrees.js'
 
 const control = z.object({
@@ -128,14 +128,7 @@ export const EVENT_DATA = {
     toolsUsed: z.number(),
     inputTokens: z.number(),
     outputTokens: z.number(),
-    costUsd: z
-      .number()
-      .optional()
-      .meta({
-        description:
-          'What this attempt has cost so far, in US dollars: the CLI’s own estimate up to its last result, and for tokens ' +
-          'since then a guess from the usual list price of the model’s family. execution.finished has the CLI’s sum.',
-      }),
+    costUsd: CostSoFar.optional(),
     elapsedMs: z.number(),
   }),
   'execution.paused': control,

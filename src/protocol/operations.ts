@@ -20,6 +20,7 @@ import { EventPage, ExecutionFilters, ExecutionPage } from './listing.js'
 import { Message, MessageList, MessageRequest, MessageSendParams } from './messages.js'
 import { KeySet, Receipt, ReceiptReport, VerifyRequest } from './receipt.js'
 import * as rest from './rest-input.js'
+import { Settings } from './settings.js'
 import { AuthStatus, Health, QueueState, Readiness } from './service-state.js'
 import { Schedule, ScheduleChange, SchedulePage, ScheduleRequest } from './schedules.js'
 import { SubscribeParams, SubscribeResult, SubscriptionId } from './subscription.js'
@@ -615,6 +616,12 @@ export const OPERATIONS = {
     result: Readiness,
     errors: [],
     rest: { method: 'GET', paths: { '/health/ready': 'getReadiness' }, open: 'recognised' },
+  },
+  'config.get': {
+    scope: 'admin',
+    result: Settings,
+    errors: [],
+    rest: { method: 'GET', paths: { '/config': 'getConfig' } },
   },
   'metrics.get': {
     scope: 'read',

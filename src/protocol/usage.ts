@@ -9,6 +9,13 @@ const UsageBasis = z.literal('cli_estimate').meta({
     'where nothing is billed by them.',
 })
 
+/** Of a run that goes on. */
+export const CostSoFar = z.number().meta({
+  description:
+    'What this attempt has cost so far, in US dollars: the CLI’s own estimate up to its last result, and for the tokens ' +
+    'since then a guess from the usual list price of the model’s family, which the CLI’s sum replaces.',
+})
+
 /** Of one unit: dollars, or tokens (input, output and cache creation; cache reads do not count). */
 export const BudgetState = z
   .object({

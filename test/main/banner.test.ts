@@ -21,6 +21,7 @@ async function print(
   path = '',
   more: NodeJS.ProcessEnv = {},
   openFiles?: number,
+  hasConsole = true,
 ) {
   const config = readConfig({ HOME: folder, CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, PATH: path, ...more })
   const worker: WorkerState = {
@@ -39,7 +40,7 @@ async function print(
   }
   const api = { url: 'http://127.0.0.1:1', tokenCreated: false }
   const started: Started = { config, api, worker, redis: 'embedded', close: () => Promise.resolve() }
-  return describeStart(started, { openFiles, processes: undefined })
+  return describeStart(started, { openFiles, processes: undefined }, hasConsole)
 }
 
 void t.test('without credentials that is the first line, with the one command that works here', async (t) => {
@@ -62,6 +63,14 @@ void t.test('hooks, MCP, sandbox and the command have their rows', async (t) => 
   await mkdir(bin)
   await symlink(join(ROOT, 'src/setup/cc-executor.mjs'), join(bin, 'cc-executor'))
   t.match(await print('api_key', bin), /^ {2}command +cc-executor help$/m)
+})
+
+void t.test('the page to look at comes first; where it is not built, the command that builds it', async (t) => {
+  t.match(
+    await print('api_key'),
+    /^ {2}address +http:\/\/127\.0\.0\.1:1\n {2}console +http:\/\/127\.0\.0\.1:1\/console\n/m,
+  )
+  t.match(await print('api_key', '', {}, undefined, false), /^ {2}console +not built here; npm run build makes it$/m)
 })
 
 void t.test('a call in a message is the one that works for its reader', async (t) => {

@@ -26,7 +26,9 @@ void t.test('each secret may stand in a file', async (t) => {
     const { text, notes } = describeMcpConfig(withSecretFiles(config), [])
     t.match(text, `"${name}_FILE": ${JSON.stringify(path)}`, 'as one does that an MCP client starts')
     t.same(notes, [])
-    t.notMatch(JSON.stringify(describeConfig(config)), 'secret-0123456789abcdef')
+    const settings = describeConfig(config)
+    t.notMatch(JSON.stringify(settings), 'secret-0123456789abcdef')
+    for (const setting of settings) t.equal(setting.origin, setting.name === name ? 'file' : 'default', setting.name)
     for (const [wrong, message] of [
       [{ [`${name}_FILE`]: path, [name]: 'x' }, new RegExp(`^${name}_FILE: ${name} is set as well`)],
       [{ [`${name}_FILE`]: 'secret' }, new RegExp(`^${name}_FILE: expected an absolute path`)],

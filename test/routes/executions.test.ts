@@ -185,7 +185,7 @@ void t.test('a search of long prompts reads so much for a page, and its cursor l
     pages.push(body.executions.map(({ id }: Execution) => id))
     cursor = body.nextCursor
   }
-  t.ok(pages.length > 1, `pages of ${pages.map(({ length }) => length)}`)
+  t.ok(pages.length > 1, `pages of ${pages.map(({ length }) => length).join(', ')}`)
   t.same(pages.flat(), [made[2]?.id, made[0]?.id])
 })
 

@@ -4,6 +4,10 @@ import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import t from 'tap'
 import { WebSocket } from 'ws'
+import { readConfig } from '../../src/platform/config.js'
+import { describeConfig } from '../../src/platform/describe-config.js'
+import type { Setting } from '../../src/protocol/settings.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 import { untilInTime } from '../support/longer-clocks.js'
 import { TOKENS, UNKNOWN, openRest, rawRequest, upgrade } from './scene.js'
 import { once, until } from '../support/deadlines.js'
@@ -391,6 +395,29 @@ void t.test('the service tells of itself: queue, health, readiness, authenticati
     authenticated: true,
     workers: [{ credential: 'simulated', authentication: { method: 'simulated' } }],
   })
+})
+
+void t.test('GET /config tells each setting with its origin, and no secret', async (t) => {
+  const { status, text, body } = await call('GET', '/config')
+  t.equal(status, 200)
+  const settings = new Map<string, Setting>(body.settings.map((setting: Setting) => [setting.name, setting]))
+  t.same(
+    [...settings.keys()],
+    describeConfig(readConfig({ HOME: '/nonexistent' })).map(({ name }) => name),
+  )
+  t.match(settings.get('CC_EXECUTOR_CLAUDE_BIN'), { value: SCRIPTED_CLI, origin: 'environment', isMasked: false })
+  t.match(settings.get('CC_EXECUTOR_TOKENS'), { value: '***', origin: 'environment', isMasked: true })
+  t.match(settings.get('CC_EXECUTOR_MAX_QUEUE'), { value: '10000', origin: 'default', description: /QUEUE_FULL/ })
+  t.match(settings.get('CC_EXECUTOR_MAX_BUDGET_USD'), { value: null, origin: 'default' })
+  for (const token of Object.values(TOKENS)) t.notOk(text.includes(token))
+  t.match((await call('GET', '/config', { as: 'reader' })).body, { status: 403, detail: /admin/ })
+  t.same(
+    describeConfig(
+      readConfig({ HOME: '/nonexistent', OTEL_EXPORTER_OTLP_ENDPOINT: 'https://me:hidden@collector.example' }),
+    ).flatMap(({ origin, value }) => (origin === 'default' ? [] : [value])),
+    ['https://…@collector.example'],
+    'nor one in an address',
+  )
 })
 
 void t.test('the documents: OpenAPI that is valid, and a page that needs no other host', async (t) => {

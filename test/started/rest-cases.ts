@@ -527,6 +527,7 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
     },
   }),
   'get /queue': plain('/queue'),
+  'get /config': plain('/config', { scope: 'admin' }),
   'get /metrics': {
     base: () => ({ path: '/metrics' }),
     scope: 'read',

@@ -69,6 +69,12 @@ const PAGES: readonly Page[] = [
     icon: 'pulse',
     view: load(async () => (await import('../operations/health-page.js')).HealthPage),
   },
+  {
+    name: 'settings',
+    title: 'Settings',
+    icon: 'sliders',
+    view: load(async () => (await import('../operations/settings-page.js')).SettingsPage),
+  },
 ]
 const ExecutionPage = load(async () => (await import('../execution/execution-page.js')).ExecutionPage)
 

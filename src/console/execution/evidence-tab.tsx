@@ -3,6 +3,7 @@ import type { Execution } from 'cc-executor/client'
 import { formatCost, formatDuration } from '../app/format.js'
 import { useClient } from '../app/session.js'
 import { usePoll } from '../app/use-poll.js'
+import { GitResult } from '../timeline/repository-result.js'
 import { Icon } from '../ui/icons.js'
 import { saveText } from '../ui/save-file.js'
 import { Empty, Fault } from '../ui/states.js'
@@ -50,6 +51,7 @@ export function EvidenceTab({ execution }: { readonly execution: Execution }) {
           <p className="muted">Nothing could be checked. This does not mean success.</p>
         )}
       </section>
+      <GitResult executionId={id} outcome={outcome} />
       <section className="card">
         <h2>Denied calls</h2>
         {permissionDenials.length === 0 && <p className="muted">No call was denied.</p>}

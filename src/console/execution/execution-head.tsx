@@ -6,7 +6,7 @@ import { go, toHash } from '../app/router.js'
 import { useClient } from '../app/session.js'
 import { Elapsed } from '../executions/executions-table.js'
 import { promptOf } from '../executions/prompt-of.js'
-import type { DataOf } from '../timeline/items.js'
+import type { Progress } from '../timeline/event-log.js'
 import { Icon } from '../ui/icons.js'
 import { Fault } from '../ui/states.js'
 import { hasEnded, StatusOf } from '../ui/status.js'
@@ -15,8 +15,8 @@ import { ShareDialog } from './share-dialog.js'
 
 interface Props {
   readonly execution: Execution
-  /** The newest of a run that is under way. */
-  readonly progress: DataOf<'progress'> | undefined
+  /** What a run has told of itself so far. */
+  readonly progress: Progress | undefined
   readonly refresh: () => void
 }
 
@@ -135,9 +135,7 @@ function Numbers({ execution: { usage, status }, progress }: Pick<Props, 'execut
   const isOver = hasEnded(status)
   const input = isOver ? usage.inputTokens : Math.max(usage.inputTokens, progress?.inputTokens ?? 0)
   const output = isOver ? usage.outputTokens : Math.max(usage.outputTokens, progress?.outputTokens ?? 0)
-  const cost = isOver
-    ? usage.costUsd
-    : Math.max(usage.costUsd, (progress as { costUsd?: number } | undefined)?.costUsd ?? 0)
+  const cost = isOver ? usage.costUsd : Math.max(usage.costUsd, progress?.costUsd ?? 0)
   const turns = isOver ? usage.turns : Math.max(usage.turns, progress?.turns ?? 0)
   if (input + output === 0) return null
   return (

@@ -3,40 +3,36 @@ import { toHash, usePlace } from '../app/router.js'
 import { Icon } from '../ui/icons.js'
 import { Empty, Fault, PageHead } from '../ui/states.js'
 import { ExecutionsTable } from './executions-table.js'
-import { promptOf } from './prompt-of.js'
 import { Filters, readFilters } from './filters.js'
 import { SelectionBar } from './selection-bar.js'
 import { useExecutions } from './use-executions.js'
 
-/** A search reads on by itself as far as this, the most that a table shows well. */
-const SEARCHED_ROWS = 10_000
+/** A search reads on by itself until so many rows are there: a page of the service looks at a part of them. */
+const SEARCHED_ROWS = 50
 
 export function ExecutionsPage() {
   const place = usePlace()
   const question = place.query.toString()
   const openedAt = useRef(Date.now())
-  const { filters, text, isFiltered } = useMemo(
+  const { filters, isFiltered } = useMemo(
     () => readFilters(place, openedAt.current),
     // oxlint-disable-next-line react-hooks/exhaustive-deps -- of the place only its query is read
     [question],
   )
-  const { executions, hasMore, isLoading, error, loadMore, refresh, forget } = useExecutions(
+  const { executions, pages, hasMore, isLoading, error, loadMore, refresh, forget } = useExecutions(
     JSON.stringify(filters),
     filters,
   )
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
-  const shown = useMemo(() => {
-    const wanted = text.toLowerCase()
-    return wanted === '' ? executions : executions.filter((one) => promptOf(one).toLowerCase().includes(wanted))
-  }, [executions, text])
-  const isSearching = text !== '' && hasMore && executions.length < SEARCHED_ROWS
+  // A page may be short or empty while the list leads on.
+  const isSearching = hasMore && executions.length < SEARCHED_ROWS
 
   useEffect(() => {
     if (isSearching) loadMore()
-  }, [isSearching, executions.length, loadMore])
+  }, [isSearching, pages, loadMore])
   useEffect(() => setSelected(new Set()), [question])
 
-  const chosen = shown.filter(({ id }) => selected.has(id))
+  const chosen = executions.filter(({ id }) => selected.has(id))
   return (
     <div className="page fill">
       <PageHead title="Executions">
@@ -57,9 +53,9 @@ export function ExecutionsPage() {
           onChanged={refresh}
         />
       )}
-      {shown.length > 0 ? (
+      {executions.length > 0 ? (
         <ExecutionsTable
-          executions={shown}
+          executions={executions}
           hasMore={hasMore}
           loadMore={loadMore}
           selected={selected}

@@ -5,6 +5,8 @@ import { Icon } from '../ui/icons.js'
 import { STATUS_NAMES, STATUSES } from '../ui/status.js'
 
 const TYPING_MS = 250
+/** The service looks for no longer text. */
+const QUERY_CHARACTERS = 256
 const SPANS: Readonly<Record<string, { readonly name: string; readonly hours: number }>> = {
   hour: { name: 'Last hour', hours: 1 },
   day: { name: 'Last 24 hours', hours: 24 },
@@ -17,8 +19,6 @@ const GROUPS: Readonly<Record<string, { readonly name: string; readonly statuses
 
 export interface Asked {
   readonly filters: ExecutionFilters
-  /** Of the prompt; the service does not search, so it is looked for in the rows. */
-  readonly text: string
   readonly isFiltered: boolean
 }
 
@@ -38,8 +38,9 @@ export function readFilters({ query }: Place, now: number): Asked {
       hours === undefined ? undefined : new Date(Math.floor(now / 60_000) * 60_000 - hours * 3_600_000).toISOString(),
     scheduleId: query.get('schedule') ?? undefined,
     parentId: query.get('parent') ?? undefined,
+    q: query.get('q')?.trim().slice(0, QUERY_CHARACTERS) || undefined,
   }
-  return { filters, text: query.get('q') ?? '', isFiltered: [...query.keys()].length > 0 }
+  return { filters, isFiltered: [...query.keys()].length > 0 }
 }
 
 export function Filters({ place }: { readonly place: Place }) {
@@ -105,6 +106,7 @@ function TextFilter({ label, name, placeholder, place, set }: TextProps) {
       <input
         className="input"
         type="search"
+        maxLength={QUERY_CHARACTERS}
         aria-label={label}
         placeholder={placeholder}
         value={text}

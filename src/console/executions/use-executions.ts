@@ -6,17 +6,22 @@ import { hasEnded } from '../ui/status.js'
 
 const PAGE = 100
 const LIVE_INTERVAL_MS = 2_000
+/** A search reads requests, so it is asked less often. */
+const SEARCH_INTERVAL_MS = 8_000
 /** Rows further down that still change are asked for one by one, so many in a round. */
 const REFRESHED = 20
 
 interface Listed {
   readonly rows: ReadonlyMap<string, Execution>
   readonly nextCursor: string | null | undefined
+  readonly pages: number
 }
-const NOTHING: Listed = { rows: new Map(), nextCursor: undefined }
+const NOTHING: Listed = { rows: new Map(), nextCursor: undefined, pages: 0 }
 
 export interface Executions {
   readonly executions: readonly Execution[]
+  /** How many were read; a page may add nothing and yet lead on. */
+  readonly pages: number
   readonly hasMore: boolean
   readonly isLoading: boolean
   readonly error: ClientError | undefined
@@ -42,7 +47,13 @@ export function useExecutions(key: string, filters: ExecutionFilters): Execution
         const rows = new Map(before.rows)
         for (const id of gone) rows.delete(id)
         for (const execution of executions) rows.set(execution.id, execution)
-        return { key, rows, nextCursor: nextCursor === undefined ? before.nextCursor : nextCursor }
+        const isNext = nextCursor !== undefined
+        return {
+          key,
+          rows,
+          nextCursor: isNext ? nextCursor : before.nextCursor,
+          pages: isNext ? before.pages + 1 : before.pages,
+        }
       }),
     [key],
   )
@@ -52,10 +63,12 @@ export function useExecutions(key: string, filters: ExecutionFilters): Execution
     async (signal) => {
       const page = await client.list({ ...filters, limit: PAGE }, { signal })
       const shown = new Set(page.executions.map(({ id }) => id))
-      const oldest = page.executions.at(-1)?.id ?? ''
+      const oldest = page.executions.at(-1)?.id
       const others = [...latest.current.rows.values()].filter(({ id }) => !shown.has(id))
       // In the stretch of the first page, and not in it: deleted, or no longer what is asked for.
-      const gone = others.filter(({ id }) => page.nextCursor === null || id > oldest).map(({ id }) => id)
+      const gone = others
+        .filter(({ id }) => page.nextCursor === null || (oldest !== undefined && id > oldest))
+        .map(({ id }) => id)
       const changing = others.filter(({ id, status }) => !gone.includes(id) && !hasEnded(status)).slice(0, REFRESHED)
       const fresh = await Promise.all(changing.map(({ id }) => client.get(id, { signal }).catch(() => undefined)))
       const isFirst = latest.current.nextCursor === undefined
@@ -66,7 +79,7 @@ export function useExecutions(key: string, filters: ExecutionFilters): Execution
       )
       return true
     },
-    LIVE_INTERVAL_MS,
+    filters.q === undefined ? LIVE_INTERVAL_MS : SEARCH_INTERVAL_MS,
   )
 
   const loadMore = useCallback(() => {
@@ -91,6 +104,7 @@ export function useExecutions(key: string, filters: ExecutionFilters): Execution
   )
   return {
     executions,
+    pages: listed.pages,
     hasMore: listed.nextCursor !== null && listed.nextCursor !== undefined,
     isLoading: live.value === undefined && live.error === undefined,
     error: live.error ?? loadError,

@@ -1,3 +1,4 @@
+import type { Client } from 'cc-executor/client'
 import { formatDuration } from '../app/format.js'
 import { useClient } from '../app/session.js'
 import { usePoll } from '../app/use-poll.js'
@@ -12,6 +13,7 @@ const TITLES = {
   claude: 'Claude',
   containment: 'Containment',
 } as const
+type Readiness = Awaited<ReturnType<Client['ready']>>
 const WORDS = { ok: 'in order', degraded: 'degraded', failed: 'failed' } as const
 
 export function HealthPage() {
@@ -46,6 +48,7 @@ export function HealthPage() {
       <div className="columns">
         {Object.entries(TITLES).map(([name, title]) => {
           const part = ready.parts[name as keyof typeof TITLES]
+          const remedies = remediesOf(ready, name)
           return (
             <section key={name} className={`card part ${part.status}`} aria-label={title}>
               <div className="card-head">
@@ -57,6 +60,11 @@ export function HealthPage() {
                 </span>
               </div>
               <p className="pre-wrap">{part.message}</p>
+              {remedies.map((remedy) => (
+                <p key={remedy} className="note warn pre-wrap">
+                  {remedy}
+                </p>
+              ))}
             </section>
           )
         })}
@@ -77,4 +85,13 @@ export function HealthPage() {
       </div>
     </div>
   )
+}
+
+/** What can be done about a part beyond its message: what its credentials say. */
+function remediesOf({ parts }: Readiness, name: string): readonly string[] {
+  if (name === 'claude')
+    return (parts.claude.credentials ?? []).flatMap(({ name, problem, warning }) =>
+      [problem, warning].filter((text) => text !== undefined).map((text) => `${name}: ${text}`),
+    )
+  return []
 }

@@ -1,8 +1,11 @@
+import { useState } from 'react'
 import type { Schedule } from 'cc-executor/client'
 import { firstLine, formatTime } from '../app/format.js'
 import { go, toHash } from '../app/router.js'
 import { useClient } from '../app/session.js'
 import { usePoll } from '../app/use-poll.js'
+import { ScheduleForm } from './schedule-form.js'
+import { Icon } from '../ui/icons.js'
 import { Empty, Fault, Loading, PageHead } from '../ui/states.js'
 import { Badge } from '../ui/status.js'
 import { Toggle } from '../ui/toggle.js'
@@ -17,20 +20,36 @@ export function SchedulesPage() {
     (signal) => client.schedules({ limit: 200 }, { signal }),
     LIVE_INTERVAL_MS,
   )
+  const [isMaking, setMaking] = useState(false)
   return (
     <div className="page">
-      <PageHead title="Schedules" />
+      <PageHead title="Schedules">
+        <button className="button primary" onClick={() => setMaking(true)}>
+          <Icon name="plus" size={16} /> New schedule
+        </button>
+      </PageHead>
       <Fault error={error} />
       {!value && !error && <Loading />}
       {value?.schedules.length === 0 && (
         <Empty icon="clock" title="No schedules">
-          <p>A schedule submits a request by itself, at the times of a cron line or every so many seconds:</p>
+          <p>
+            A schedule submits a request by itself, at the times of a cron line or every so many seconds. Make one here,
+            or from a shell:
+          </p>
           <pre className="code">cc-executor schedule add nightly --cron "0 3 * * 1-5" "Update the dependencies"</pre>
         </Empty>
       )}
       {value?.schedules.map((schedule) => (
         <ScheduleCard key={schedule.id} schedule={schedule} refresh={refresh} />
       ))}
+      {isMaking && (
+        <ScheduleForm
+          onClose={() => {
+            setMaking(false)
+            refresh()
+          }}
+        />
+      )}
     </div>
   )
 }
@@ -38,6 +57,7 @@ export function SchedulesPage() {
 function ScheduleCard({ schedule, refresh }: { readonly schedule: Schedule; readonly refresh: () => void }) {
   const client = useClient()
   const { run, isBusy, error } = useAction()
+  const [isEditing, setEditing] = useState(false)
   const { id, name, cron, everySeconds, timezone, request, enabled, nextRunAt, stoppedBecause, moments } = schedule
   return (
     <article className="card" aria-label={name}>
@@ -92,16 +112,29 @@ function ScheduleCard({ schedule, refresh }: { readonly schedule: Schedule; read
         >
           Run now
         </button>
+        <button className="button small" onClick={() => setEditing(true)}>
+          Edit
+        </button>
         <button
           className="button small danger"
           disabled={isBusy}
           onClick={() =>
-            confirm(`Remove the schedule ${name}?`) && void run(() => client.removeSchedule(id)).then(refresh)
+            confirm(`Remove the schedule ${name}? Its executions stay.`) &&
+            void run(() => client.removeSchedule(id)).then(refresh)
           }
         >
           Remove
         </button>
       </div>
+      {isEditing && (
+        <ScheduleForm
+          schedule={schedule}
+          onClose={() => {
+            setEditing(false)
+            refresh()
+          }}
+        />
+      )}
     </article>
   )
 }

@@ -4,6 +4,8 @@ import { formatTime } from '../app/format.js'
 import { toHash } from '../app/router.js'
 import { useClient } from '../app/session.js'
 import { usePoll } from '../app/use-poll.js'
+import { Secret, WebhookForm } from './webhook-form.js'
+import { Icon } from '../ui/icons.js'
 import { Empty, Fault, Loading, PageHead } from '../ui/states.js'
 import { Toggle } from '../ui/toggle.js'
 import { useAction } from '../ui/use-action.js'
@@ -17,20 +19,36 @@ export function WebhooksPage() {
     (signal) => client.webhooks({ limit: 200 }, { signal }),
     LIVE_INTERVAL_MS,
   )
+  const [isMaking, setMaking] = useState(false)
   return (
     <div className="page">
-      <PageHead title="Webhooks" />
+      <PageHead title="Webhooks">
+        <button className="button primary" onClick={() => setMaking(true)}>
+          <Icon name="plus" size={16} /> New webhook
+        </button>
+      </PageHead>
       <Fault error={error} />
       {!value && !error && <Loading />}
       {value?.webhooks.length === 0 && (
         <Empty icon="send" title="No webhooks">
-          <p>A webhook posts what happens to a URL, signed by the Standard Webhooks scheme:</p>
+          <p>
+            A webhook posts what happens to a URL, signed by the Standard Webhooks scheme. Make one here, or from a
+            shell:
+          </p>
           <pre className="code">cc-executor webhook add https://example.com/hooks/claude</pre>
         </Empty>
       )}
       {value?.webhooks.map((webhook) => (
         <WebhookCard key={webhook.id} webhook={webhook} refresh={refresh} />
       ))}
+      {isMaking && (
+        <WebhookForm
+          onClose={() => {
+            setMaking(false)
+            refresh()
+          }}
+        />
+      )}
     </div>
   )
 }
@@ -39,7 +57,10 @@ function WebhookCard({ webhook, refresh }: { readonly webhook: Webhook; readonly
   const client = useClient()
   const { run, isBusy, error } = useAction()
   const [isOpen, setOpen] = useState(false)
-  const { id, url, events, enabled, disabledReason, failingSince, lastDeliveredAt, pendingDeliveries } = webhook
+  const [isEditing, setEditing] = useState(false)
+  const [secret, setSecret] = useState<string>()
+  const { id, url, events, enabled, disabledReason, failingSince, lastDeliveredAt, pendingDeliveries, description } =
+    webhook
   return (
     <article className="card" aria-label={url}>
       <div className="card-head">
@@ -52,6 +73,7 @@ function WebhookCard({ webhook, refresh }: { readonly webhook: Webhook; readonly
           onChange={(isOn) => void run(() => client.changeWebhook(id, { enabled: isOn })).then(refresh)}
         />
       </div>
+      {description !== undefined && <p>{description}</p>}
       <p className="muted">
         {events.join(', ')} · {pendingDeliveries} pending
         {lastDeliveredAt !== undefined && ` · last delivered ${formatTime(lastDeliveredAt)}`}
@@ -70,17 +92,41 @@ function WebhookCard({ webhook, refresh }: { readonly webhook: Webhook; readonly
         >
           Send a test
         </button>
+        <button className="button small" onClick={() => setEditing(true)}>
+          Edit
+        </button>
+        <button
+          className="button small"
+          disabled={isBusy}
+          onClick={() =>
+            confirm('Make a new secret? The previous one also signs for one more day.') &&
+            void run(async () => setSecret((await client.rotateWebhookSecret(id)).secret))
+          }
+        >
+          New secret
+        </button>
         <button
           className="button small danger"
           disabled={isBusy}
           onClick={() =>
-            confirm(`Delete the webhook to ${url}?`) && void run(() => client.deleteWebhook(id)).then(refresh)
+            confirm(`Delete the webhook to ${url} with its deliveries?`) &&
+            void run(() => client.deleteWebhook(id)).then(refresh)
           }
         >
           Delete
         </button>
       </div>
       {isOpen && <Deliveries webhookId={id} />}
+      {isEditing && (
+        <WebhookForm
+          webhook={webhook}
+          onClose={() => {
+            setEditing(false)
+            refresh()
+          }}
+        />
+      )}
+      {secret !== undefined && <Secret secret={secret} onClose={() => setSecret(undefined)} />}
     </article>
   )
 }

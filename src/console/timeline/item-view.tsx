@@ -1,9 +1,10 @@
 import { memo, useState, type ReactNode } from 'react'
 import { formatExactTime } from '../app/format.js'
-import { toHash } from '../app/router.js'
+import { toHash, usePlace } from '../app/router.js'
 import { Answer } from './answer.js'
 import { Icon, type IconName } from '../ui/icons.js'
 import type { ApprovalItem, EndItem, Item, MessageItem, NoticeItem, Tone } from './items.js'
+import { GitResult } from './repository-result.js'
 import { LongText } from './long-text.js'
 import { ToolCall } from './tool-call.js'
 import { STATUS_NAMES } from '../ui/status.js'
@@ -108,6 +109,7 @@ function Asked({ item: { approval, state } }: { readonly item: ApprovalItem }) {
 }
 
 function End({ item: { outcome } }: { readonly item: EndItem }) {
+  const { path } = usePlace()
   const { status, code, message, result, isPartial } = outcome
   return (
     <div className={`end end-${status}`}>
@@ -119,6 +121,7 @@ function End({ item: { outcome } }: { readonly item: EndItem }) {
       {message !== undefined && <p>{message}</p>}
       {isPartial && <p className="muted">The answer is not complete.</p>}
       {typeof result === 'object' && <LongText text={JSON.stringify(result, null, 2)} />}
+      <GitResult executionId={path[1] ?? ''} outcome={outcome} />
     </div>
   )
 }

@@ -13,10 +13,18 @@ const MAKERS: Makers = {
     tone: 'quiet',
     title: position > 1 ? `Accepted, number ${position} in the queue` : 'Accepted',
   }),
-  'execution.started': ({ claudeVersion, resumed, credential, workerId }, attempt) => ({
+  'execution.started': ({ claudeVersion, resumed, credential, workerId, repository, worktree }, attempt) => ({
     tone: 'quiet',
     title: `${attempt > 1 ? `Attempt ${attempt}` : 'Claude'} ${resumed ? 'continued the session' : 'started'}`,
-    detail: [`Claude Code ${claudeVersion}`, credential, workerId].filter(Boolean).join(' · '),
+    detail: [
+      `Claude Code ${claudeVersion}`,
+      credential,
+      workerId,
+      repository && `${repository.url}, branch ${repository.branch} from ${repository.baseCommit.slice(0, 12)}`,
+      worktree && `worktree, branch ${worktree.branch} from ${worktree.commit.slice(0, 12)}`,
+    ]
+      .filter(Boolean)
+      .join(' · '),
   }),
   'execution.paused': ({ by, reason }) => ({ tone: 'warn', title: `Paused by ${by}`, detail: because(reason) }),
   'execution.resumed': ({ by, reason }) => ({ tone: 'info', title: `Resumed by ${by}`, detail: because(reason) }),

@@ -8,6 +8,7 @@ const PATHS = {
   send: 'M21 3L10 14M21 3l-7 18-4-7-7-4z',
   key: 'M8 12a4 4 0 1 0 0 6a4 4 0 1 0 0-6M9 13l9-9M15 7l3 3',
   pulse: 'M3 12h4l3-8 4 16 3-8h4',
+  sliders: 'M4 7h9M17 7h3M4 17h3M11 17h9M15 5a2 2 0 1 0 0 4a2 2 0 1 0 0-4M9 15a2 2 0 1 0 0 4a2 2 0 1 0 0-4',
   menu: 'M4 7h16M4 12h16M4 17h16',
   chevron: 'M9 6l6 6-6 6',
   down: 'M6 9l6 6 6-6',

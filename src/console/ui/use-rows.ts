@@ -35,13 +35,17 @@ export function useRows(scroller: RefObject<HTMLElement>, { count, estimate }: O
   const observer = useRef<ResizeObserver>()
   /** How far the position has yet to move for the reader to see the same: once the rows stand where they belong. */
   const shift = useRef(0)
+  /** Of the rows that came last: where they are lower than estimated, more of them are seen. */
+  const usual = useRef(estimate)
 
   const look = useCallback(() => {
     const element = scroller.current
     if (!element) return
     const top = element.scrollTop + shift.current
-    const first = Math.max(0, heights.indexAt(top) - AROUND)
-    const last = heights.indexAt(top + element.clientHeight) + AROUND
+    const seen = heights.indexAt(top)
+    const first = Math.max(0, seen - AROUND)
+    const fitting = seen + Math.ceil(element.clientHeight / usual.current)
+    const last = Math.max(fitting, heights.indexAt(top + element.clientHeight)) + AROUND
     setRange((known) => (known.first === first && known.last === last ? known : { first, last }))
   }, [heights, scroller])
 
@@ -74,8 +78,11 @@ export function useRows(scroller: RefObject<HTMLElement>, { count, estimate }: O
         observer.current?.unobserve(element)
         elements.current.delete(element)
       }
-    const measured = fresh.current.splice(0).filter((element) => element.isConnected)
-    take(measured.map((element) => [element, element.getBoundingClientRect().height] as const))
+    const rows = fresh.current.splice(0).filter((element) => element.isConnected)
+    if (rows.length === 0) return
+    const measured = rows.map((element) => [element, element.getBoundingClientRect().height] as const)
+    usual.current = Math.max(1, measured.reduce((sum, [, height]) => sum + height, 0) / measured.length)
+    take(measured)
   })
 
   useEffect(() => {

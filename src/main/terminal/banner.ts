@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isConsoleBuilt } from '../../../routes/console.js'
 import { findClaude } from '../../claude/install/find-claude.js'
 import { ownCommand } from '../../platform/own-command.js'
 import { quoteForShell } from '../../platform/shell-quote.js'
@@ -27,7 +28,11 @@ async function toLack({ config, worker: { authentication } }: Started): Promise<
 }
 
 /** What a person needs to know after a start: where it is, how to call it, who pays, what a run may do. */
-export async function describeStart(started: Started, limits = readLimits()): Promise<string> {
+export async function describeStart(
+  started: Started,
+  limits = readLimits(),
+  hasConsole = isConsoleBuilt(),
+): Promise<string> {
   const { config, api, worker, redis } = started
   const command = ownCommand(config.environment)
   const { hooks } = worker
@@ -47,6 +52,7 @@ export async function describeStart(started: Started, limits = readLimits()): Pr
     await toLack(started),
     '\nCC Executor is running.\n\n',
     row('address', api.url),
+    row('console', hasConsole ? `${api.url}/console` : 'not built here; npm run build makes it'),
     row('docs', `${api.url}/docs`),
     row(
       'try it',
