@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { Redis } from 'ioredis'
 import { createLimiter } from '../platform/limiter.js'
+import { unpackJson } from '../platform/packed-json.js'
 import { keyRoot } from '../platform/redis.js'
 import { openScripts } from '../platform/redis-scripts.js'
 import { SCRIPTS } from './scripts.generated.js'
@@ -104,7 +105,7 @@ export function createEventLog(redis: Redis, prefix: string, onAppended?: OnAppe
     readChunks,
     async readLast(executionId) {
       const [lastSeq, batch] = await read(() => run('ccReadLastBuffer', executionId))
-      const chunk = batch && toChunk(batch)
+      const chunk = batch && toChunk(unpackJson(batch))
       return { lastSeq, chunks: chunk ? [chunk] : [] }
     },
     channelOf: (executionId) => `${root}:channel:${executionId}`,

@@ -82,6 +82,7 @@ return {tonumber(last), entry and entry[2][2]}`,
   end
   return string.sub(lines, start, stop - 1)
 end
+local BRACE = 123
 local id, after, maxBytes, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local log = redis.call('HMGET', key('log', id), 'lastSeq', 'bytes')
 if not log[1] then return {-1, 0} end
@@ -96,7 +97,7 @@ while size < maxBytes do
     if size > 0 and size + #lines > maxBytes then return answer end
     local events = 0
     local entryLast = tonumber(string.match(entry[1], '^%d+'))
-    if limit > 0 then
+    if limit > 0 and string.byte(lines) == BRACE then
       local first = tonumber(string.match(lines, '^{"seq":(%d+)'))
       events = entryLast - first + 1
       if first <= after or entryLast > after + limit then
@@ -109,7 +110,7 @@ while size < maxBytes do
     size = size + math.max(#lines, 1)
     cursor = '(' .. entry[1]
     count = math.floor((maxBytes - size) * (#answer - 2) / size)
-    if limit > 0 then count = math.min(count, math.ceil((after + limit - entryLast) / events)) end
+    if events > 0 then count = math.min(count, math.ceil((after + limit - entryLast) / events)) end
     count = math.max(1, math.min(64, count))
   end
   if #entries < asked then break end

@@ -92,6 +92,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       logger.warn({ level: containment.level }, containment.detail)
     const domain = openDomain({ config, redisUrl, logger, lifetime, traces }, 'keeper')
     await domain.signingKey()
+    await domain.grantKey()
     const workerId = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
     const services: RunServices = {
       ...domain,

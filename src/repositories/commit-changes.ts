@@ -4,7 +4,7 @@ import type { OpenFolder } from '../platform/open-folder.js'
 import { readGitHead } from '../verification/git-head.js'
 import { writeReference } from './bare-repository.js'
 import type { Checkout } from './checkout.js'
-import { GitError } from './git-error.js'
+import { GitError } from '../git/git-error.js'
 import { runGit, tooLarge, type GitCall, type GitMeans } from './run-git.js'
 
 const SHOWN = 100

@@ -9,7 +9,7 @@ import type { RepositorySettings } from '../platform/repository-settings.js'
 import { giveObjects, makeBare } from './bare-repository.js'
 import { withLock } from './folder-lock.js'
 import { openAccess } from './git-credentials.js'
-import { GitError } from './git-error.js'
+import { GitError } from '../git/git-error.js'
 import { findReference, type Found } from './find-reference.js'
 import { makeSeed, type Seed } from './seed.js'
 import { runGit, type GitCall, type GitMeans } from './run-git.js'
@@ -182,7 +182,7 @@ class Mirror {
       options: access.options,
       readable: kind === 'local' ? [url] : [],
       isRemote: kind !== 'local',
-      growth: { folder: this.#bare, limitBytes: settings.limitBytes },
+      growth: { folder: join(this.#bare, 'objects/pack'), limitBytes: settings.limitBytes },
     })
   }
 

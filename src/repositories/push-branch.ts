@@ -1,7 +1,7 @@
 import type { RepositoryAddress } from '../platform/repository-url.js'
 import type { PushError } from '../protocol/repositories.js'
 import { openAccess } from './git-credentials.js'
-import { GitError, toSaid } from './git-error.js'
+import { GitError, toSaid } from '../git/git-error.js'
 import type { Mirrors } from './mirror.js'
 import { runGit } from './run-git.js'
 

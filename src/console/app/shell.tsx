@@ -86,6 +86,8 @@ export function Shell() {
   const [isOpen, setOpen] = useState(false)
   const main = useRef<HTMLElement>(null)
   const where = path.join('/')
+  // Another view of an execution is no other page: it keeps what was read.
+  const subject = path.slice(0, 2).join('/')
 
   useEffect(() => setOpen(false), [where])
   useEffect(() => {
@@ -143,7 +145,7 @@ export function Shell() {
         </div>
       </div>
       <main id="main" ref={main} tabIndex={0} className="main">
-        <ErrorBoundary key={where}>
+        <ErrorBoundary key={subject}>
           <Suspense fallback={<Loading />}>
             <View />
           </Suspense>

@@ -1,5 +1,5 @@
 import * as Menu from '@radix-ui/react-dropdown-menu'
-import { useMemo, useState } from 'react'
+import { useState } from 'react'
 import type { Execution } from 'cc-executor/client'
 import { firstLine, formatCost, formatCount, formatTime } from '../app/format.js'
 import { go, toHash } from '../app/router.js'
@@ -7,7 +7,6 @@ import { useClient } from '../app/session.js'
 import { Elapsed } from '../executions/executions-table.js'
 import { promptOf } from '../executions/prompt-of.js'
 import type { DataOf } from '../timeline/items.js'
-import type { EventLog } from '../timeline/use-event-log.js'
 import { Icon } from '../ui/icons.js'
 import { Fault } from '../ui/states.js'
 import { hasEnded, StatusOf } from '../ui/status.js'
@@ -16,7 +15,8 @@ import { ShareDialog } from './share-dialog.js'
 
 interface Props {
   readonly execution: Execution
-  readonly log: EventLog
+  /** The newest of a run that is under way. */
+  readonly progress: DataOf<'progress'> | undefined
   readonly refresh: () => void
 }
 
@@ -30,7 +30,7 @@ const WAITING: Readonly<Record<NonNullable<Execution['waitingFor']>, string>> = 
   budget: 'its budget is used up',
 }
 
-export function ExecutionHead({ execution, log, refresh }: Props) {
+export function ExecutionHead({ execution, progress, refresh }: Props) {
   const client = useClient()
   const { run, isBusy, error } = useAction()
   const [isSharing, setSharing] = useState(false)
@@ -115,7 +115,7 @@ export function ExecutionHead({ execution, log, refresh }: Props) {
         <span>
           <Icon name="clock" size={14} /> <Elapsed execution={execution} />
         </span>
-        <Numbers execution={execution} log={log} />
+        <Numbers execution={execution} progress={progress} />
         {model !== undefined && <span>{model}</span>}
         {attempt > 1 && <span>Attempt {attempt}</span>}
         {workspace !== id && (
@@ -131,18 +131,13 @@ export function ExecutionHead({ execution, log, refresh }: Props) {
 }
 
 /** Cost and tokens as they grow: the newest progress, until the end has the sum. */
-function Numbers({ execution: { usage, status }, log: { events, version } }: Pick<Props, 'execution' | 'log'>) {
-  const progress = useMemo(
-    () =>
-      events.findLast(({ type }) => type === 'progress')?.data as
-        (DataOf<'progress'> & { costUsd?: number }) | undefined,
-    // oxlint-disable-next-line react-hooks/exhaustive-deps -- the array grows in place
-    [events, version],
-  )
+function Numbers({ execution: { usage, status }, progress }: Pick<Props, 'execution' | 'progress'>) {
   const isOver = hasEnded(status)
   const input = isOver ? usage.inputTokens : Math.max(usage.inputTokens, progress?.inputTokens ?? 0)
   const output = isOver ? usage.outputTokens : Math.max(usage.outputTokens, progress?.outputTokens ?? 0)
-  const cost = isOver ? usage.costUsd : Math.max(usage.costUsd, progress?.costUsd ?? 0)
+  const cost = isOver
+    ? usage.costUsd
+    : Math.max(usage.costUsd, (progress as { costUsd?: number } | undefined)?.costUsd ?? 0)
   const turns = isOver ? usage.turns : Math.max(usage.turns, progress?.turns ?? 0)
   if (input + output === 0) return null
   return (

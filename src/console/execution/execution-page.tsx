@@ -32,9 +32,9 @@ export function ExecutionPage() {
 
 function OneExecution({ id, tab }: { readonly id: string; readonly tab: string }) {
   const client = useClient()
-  const log = useEventLog(id)
+  const { log, version, isComplete, error: logError } = useEventLog(id)
   const known = useRef<Execution>()
-  const isOver = log.isComplete && known.current !== undefined && hasEnded(known.current.status)
+  const isOver = isComplete && known.current !== undefined && hasEnded(known.current.status)
   const { value, error, refresh } = usePoll(
     `execution ${id}`,
     (signal) => client.get(id, { signal }),
@@ -42,12 +42,10 @@ function OneExecution({ id, tab }: { readonly id: string; readonly tab: string }
   )
   known.current = value
   // What changes the state is told by an event; the numbers follow every few seconds.
-  const changedAt = log.events.findLast(
-    ({ type }) => type.startsWith('execution.') || type.startsWith('approval.'),
-  )?.seq
+  const { changedAt } = log
   useEffect(() => {
-    if (changedAt !== undefined) refresh()
-  }, [changedAt, log.isComplete, refresh])
+    if (changedAt > 0) refresh()
+  }, [changedAt, isComplete, refresh])
 
   if (error?.code === 'EXECUTION_NOT_FOUND')
     return (
@@ -62,7 +60,7 @@ function OneExecution({ id, tab }: { readonly id: string; readonly tab: string }
 
   return (
     <div className="page fill execution">
-      <ExecutionHead execution={value} log={log} refresh={refresh} />
+      <ExecutionHead execution={value} progress={log.progress} refresh={refresh} />
       {error && (
         <p className="alert warn" role="status">
           {error.code === 'UNREACHABLE'
@@ -70,7 +68,7 @@ function OneExecution({ id, tab }: { readonly id: string; readonly tab: string }
             : error.detail}
         </p>
       )}
-      {log.error && log.error.code !== 'EXECUTION_NOT_FOUND' && <Fault error={log.error} />}
+      {logError && logError.code !== 'EXECUTION_NOT_FOUND' && <Fault error={logError} />}
       <Tabs.Root
         className="tabs"
         value={tab}
@@ -91,7 +89,7 @@ function OneExecution({ id, tab }: { readonly id: string; readonly tab: string }
         <Tabs.Content value="conversation" className="tab-content fill" tabIndex={-1}>
           <TimelineView
             items={log.timeline.items}
-            version={log.version}
+            version={version}
             isLive={!hasEnded(value.status)}
             head={<Opening execution={value} />}
           />
@@ -104,7 +102,7 @@ function OneExecution({ id, tab }: { readonly id: string; readonly tab: string }
           <EvidenceTab execution={value} />
         </Tabs.Content>
         <Tabs.Content value="events" className="tab-content fill" tabIndex={-1}>
-          <RawTab events={log.events} version={log.version} />
+          <RawTab log={log} />
         </Tabs.Content>
       </Tabs.Root>
     </div>

@@ -1,13 +1,13 @@
-import { lazy, memo, Suspense, useState, type ReactNode } from 'react'
+import { memo, useState, type ReactNode } from 'react'
 import { formatExactTime } from '../app/format.js'
 import { toHash } from '../app/router.js'
+import { Answer } from './answer.js'
 import { Icon, type IconName } from '../ui/icons.js'
-import type { ApprovalItem, EndItem, Item, MessageItem, NoticeItem, TextItem, Tone } from './items.js'
+import type { ApprovalItem, EndItem, Item, MessageItem, NoticeItem, Tone } from './items.js'
 import { LongText } from './long-text.js'
 import { ToolCall } from './tool-call.js'
 import { STATUS_NAMES } from '../ui/status.js'
 
-const MarkdownText = lazy(async () => ({ default: (await import('./markdown.js')).MarkdownText }))
 const TONE_ICONS: Readonly<Record<Tone, IconName>> = {
   quiet: 'info',
   info: 'info',
@@ -51,14 +51,6 @@ export const ItemView = memo(
     }
   },
   (one, other) => one.item === other.item && one.version === other.version,
-)
-
-const Answer = ({ item: { text, isOpen } }: { readonly item: TextItem }) => (
-  <div className={`answer markdown ${isOpen ? 'open' : ''}`}>
-    <Suspense fallback={<p className="pre-wrap">{text}</p>}>
-      <MarkdownText text={text} />
-    </Suspense>
-  </div>
 )
 
 function Thinking({ text }: { readonly text: string }) {

@@ -15,6 +15,8 @@ export interface TextItem extends Base {
   text: string
   /** It is still being written, or its whole message has not come. */
   isOpen: boolean
+  /** How often it began anew. */
+  resets: number
 }
 
 export interface ThinkingItem extends Base {

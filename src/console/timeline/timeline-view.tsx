@@ -1,6 +1,6 @@
-import { useVirtualizer } from '@tanstack/react-virtual'
 import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from 'react'
 import { Icon } from '../ui/icons.js'
+import { useRows } from '../ui/use-rows.js'
 import { ItemView } from './item-view.js'
 import type { Item } from './items.js'
 
@@ -21,45 +21,40 @@ export function TimelineView({ items, version, isLive, head }: Props) {
   const scroller = useRef<HTMLDivElement>(null)
   const [isAtEnd, setAtEnd] = useState(isLive)
   const sticks = useRef(isLive)
-  const rows = useVirtualizer({
-    count: items.length + 1,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_PIXELS,
-    getItemKey: (index) => (index === 0 ? 'head' : (items[index - 1]?.key ?? index)),
-    overscan: 6,
-  })
+  const { shown, total, measure, look } = useRows(scroller, { count: items.length + 1, estimate: ROW_PIXELS })
   const toEnd = (): void => {
     const element = scroller.current
     if (element) element.scrollTop = element.scrollHeight
+    look()
   }
-  const size = rows.getTotalSize()
 
   useLayoutEffect(() => {
     if (sticks.current) toEnd()
-  }, [version, size])
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- to the end when there is more, not when it is drawn again
+  }, [version, total])
   useEffect(() => {
     const element = scroller.current
     if (!element) return
-    const look = (): void => {
+    const follow = (): void => {
       const isNear = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_PIXELS
       sticks.current = isNear && isLive
       setAtEnd(isNear)
     }
-    look()
-    element.addEventListener('scroll', look, { passive: true })
-    return () => element.removeEventListener('scroll', look)
+    follow()
+    element.addEventListener('scroll', follow, { passive: true })
+    return () => element.removeEventListener('scroll', follow)
   }, [isLive])
 
   return (
     <div className="timeline-frame">
       <div ref={scroller} className="timeline" tabIndex={0} role="region" aria-label="Conversation">
-        <div className="virtual" style={{ height: size }}>
-          {rows.getVirtualItems().map(({ index, start, key }) => {
+        <div className="virtual" style={{ height: total }}>
+          {shown.map(({ index, start }) => {
             const item = items[index - 1]
             return (
               <div
-                key={key}
-                ref={rows.measureElement}
+                key={item?.key ?? 'head'}
+                ref={measure}
                 data-index={index}
                 className="virtual-row"
                 style={{ transform: `translateY(${start}px)` }}

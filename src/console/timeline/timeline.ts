@@ -33,6 +33,7 @@ export class Timeline {
         const item = this.#open.get(`${attempt}:${as(type).message}`)
         if (item) {
           item.text = ''
+          item.resets += 1
           item.version += 1
         }
         break
@@ -126,7 +127,7 @@ export class Timeline {
   #writeText(key: string, base: Pick<TextItem, 'key' | 'version' | 'at'>, text: string): void {
     const item = this.#open.get(key)
     if (item) return this.#change(item, () => (item.text += text))
-    const opened: TextItem = { ...base, kind: 'text', text, isOpen: true }
+    const opened: TextItem = { ...base, kind: 'text', text, isOpen: true, resets: 0 }
     this.items.push(opened)
     this.#open.set(key, opened)
   }
@@ -135,6 +136,7 @@ export class Timeline {
     const parent = message.parent_tool_use_id ?? undefined
     const owner = parent === undefined ? undefined : this.#tools.get(parent)
     const list = owner?.children ?? this.items
+    const before = list.length
     for (const [index, block] of toBlocks(message.message?.content).entries()) {
       const own = { ...base, key: `${base.key}.${index}` }
       if (message.type === 'assistant' && block.type === 'text') this.#settleText(list, own, block.text ?? '')
@@ -152,7 +154,7 @@ export class Timeline {
         })
     }
     if (!owner) return
-    for (const item of owner.children) this.#owners.set(item, owner)
+    for (const item of owner.children.slice(before)) this.#owners.set(item, owner)
     this.#change(owner, () => undefined)
   }
 
@@ -160,7 +162,7 @@ export class Timeline {
   #settleText(list: Item[], base: Pick<TextItem, 'key' | 'version' | 'at'>, text: string): void {
     const [key, item] = (list === this.items ? this.#open.entries().next().value : undefined) ?? []
     if (key === undefined || !item) {
-      if (/\S/.test(text)) list.push({ ...base, kind: 'text', text, isOpen: false })
+      if (/\S/.test(text)) list.push({ ...base, kind: 'text', text, isOpen: false, resets: 0 })
       return
     }
     this.#open.delete(key)

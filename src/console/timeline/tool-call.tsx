@@ -167,16 +167,25 @@ function ToolBody({ item: { name, input, details, result, state } }: { readonly 
   )
 }
 
-/** What a subagent does stands under the call that started it. */
+const SHOWN_STEPS = 30
+
+/** What a subagent does stands under the call that started it: the newest steps, and the others if wished. */
 function Subagent({ item: { children, state }, show }: Omit<Props, 'version'>) {
   const [isOpen, setOpen] = useState<boolean>()
+  const [isWhole, setWhole] = useState(false)
   const isShown = isOpen ?? (state === 'running' || children.length <= 12)
+  const hidden = isWhole ? 0 : Math.max(0, children.length - SHOWN_STEPS)
   return (
     <div className="subagent">
       <button className="button quiet small" aria-expanded={isShown} onClick={() => setOpen(!isShown)}>
         <Icon name="people" size={15} /> {children.length} {children.length === 1 ? 'step' : 'steps'} of the subagent
       </button>
-      {isShown && children.map(show)}
+      {isShown && hidden > 0 && (
+        <button className="button small" onClick={() => setWhole(true)}>
+          Show the {hidden.toLocaleString('en')} before
+        </button>
+      )}
+      {isShown && children.slice(hidden).map(show)}
     </div>
   )
 }

@@ -1,36 +1,28 @@
-import { useEffect, useRef, useState } from 'react'
-import type { ClientError, Event } from 'cc-executor/client'
+import { useEffect, useState } from 'react'
+import type { ClientError } from 'cc-executor/client'
 import { useClient } from '../app/session.js'
 import { toClientError } from '../app/use-poll.js'
-import { Timeline } from './timeline.js'
+import { EventLog } from './event-log.js'
 
 /** What has come in this time is shown at once: a flood of events is drawn twenty times a second and not more. */
 const DRAW_INTERVAL_MS = 50
 /** A reader that never waits would keep the page from being drawn. */
 const YIELD_EVERY = 2_000
 
-export interface EventLog {
-  readonly events: readonly Event[]
-  readonly timeline: Timeline
+export interface Reading {
+  readonly log: EventLog
   /** Grows with every drawing. */
   readonly version: number
   readonly isComplete: boolean
   readonly error: ClientError | undefined
 }
 
-interface Held {
-  readonly id: string
-  readonly events: Event[]
-  readonly timeline: Timeline
-}
-
 /** Everything that an execution tells, from its first event on; after an interruption from the last one that came. */
-export function useEventLog(executionId: string): EventLog {
+export function useEventLog(executionId: string): Reading {
   const client = useClient()
-  const held = useRef<Held>()
-  if (held.current?.id !== executionId) held.current = { id: executionId, events: [], timeline: new Timeline() }
-  const { events, timeline } = held.current
-  const [state, setState] = useState<Omit<EventLog, 'events' | 'timeline'>>({
+  // One page shows one execution: another one is another page, with a log of its own.
+  const [log] = useState(() => new EventLog())
+  const [state, setState] = useState<Omit<Reading, 'log'>>({
     version: 0,
     isComplete: false,
     error: undefined,
@@ -39,17 +31,15 @@ export function useEventLog(executionId: string): EventLog {
   useEffect(() => {
     const stop = new AbortController()
     let timer: ReturnType<typeof setTimeout> | undefined
-    const draw = (change: Partial<EventLog> = {}): void => {
+    const draw = (change: Partial<Reading> = {}): void => {
       timer = undefined
       setState((last) => ({ ...last, ...change, version: last.version + 1 }))
     }
     async function read(): Promise<void> {
-      const after = events.at(-1)?.seq ?? 0
-      for await (const event of client.follow(executionId, { after, signal: stop.signal })) {
-        events.push(event)
-        timeline.add(event)
+      for await (const event of client.follow(executionId, { after: log.lastSeq, signal: stop.signal })) {
+        log.add(event)
         timer ??= setTimeout(draw, DRAW_INTERVAL_MS)
-        if (events.length % YIELD_EVERY === 0) await new Promise((resolve) => setTimeout(resolve, 0))
+        if (log.events.length % YIELD_EVERY === 0) await new Promise((resolve) => setTimeout(resolve, 0))
       }
     }
     read().then(
@@ -60,7 +50,7 @@ export function useEventLog(executionId: string): EventLog {
       stop.abort()
       clearTimeout(timer)
     }
-  }, [client, executionId, events, timeline])
+  }, [client, executionId, log])
 
-  return { events, timeline, ...state }
+  return { log, ...state }
 }

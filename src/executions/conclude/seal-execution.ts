@@ -172,6 +172,7 @@ export async function sealExecution(
     paidBy,
     receipt: signReceipt(toFacts(record, reading, conclusion, paidBy, messages, approvals), key),
     finishedSeq: reading.lastSeq,
+    log: reading.pack(),
     key: key.jwk,
     figures: services.figures && toFigures(record, conclusion),
   }

@@ -119,6 +119,9 @@ export interface Concluding {
   readonly figures: EndFigures | undefined
 }
 
+/** `receipt`, `log`: packed, '' where there is none. */
+export type ConcludingArguments<Which> = [args: Concluding & Which, receipt: Buffer | '', log: Buffer | '']
+
 export type ConcludeReply =
   | ['concluded', from: State, parentId: string, orphanId: string, ...ready: ReadyReply]
   | ['stale' | 'alive' | 'moved']
@@ -168,10 +171,12 @@ export interface RecordScripts extends PeopleScripts {
   ccBlock(credential: string, until: Timestamp): []
   ccKeepFiles(id: string, fence: string, ttlMs: number, ...fields: Array<string | Buffer>): 'ok' | 'stale'
 
-  ccConclude(args: Concluding & { id: string; fence: string }): ConcludeReply
-  ccConcludeAbandoned(args: Concluding & { id: string }): ConcludeReply
-  ccConcludeQueued(args: Concluding & { id: string; state: string; claim: string | undefined }): ConcludeReply
-  ccConcludeList(args: Concluding & { id: string; fence: string }): ConcludeReply
+  ccConclude(...args: ConcludingArguments<{ id: string; fence: string }>): ConcludeReply
+  ccConcludeAbandoned(...args: ConcludingArguments<{ id: string }>): ConcludeReply
+  ccConcludeQueued(
+    ...args: ConcludingArguments<{ id: string; state: string; claim: string | undefined }>
+  ): ConcludeReply
+  ccConcludeList(...args: ConcludingArguments<{ id: string; fence: string }>): ConcludeReply
   ccRequeue(id: string, fence: string, lostStarts: number): RequeueReply
   ccRetry(args: {
     id: string

@@ -555,19 +555,12 @@ if not status then return 'missing' end
 if status ~= 'pending' or (to == 'expired' and nowMs() < tonumber(expiresAt)) then return status end
 closeApproval(id, to)
 return to`,
-  'events/include/pack': `local PACKED_BYTES = 32 * 1024
-local function pack(id)
+  'events/include/pack': `local function pack(id, packed)
   local events, draft = key('events', id), root .. ':events-draft'
-  local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or PACKED_BYTES + 1)
-  if bytes > PACKED_BYTES then return end
-  local lines, last = {}, nil
-  for index, entry in ipairs(redis.call('XRANGE', events, '-', '+')) do
-    last, lines[index] = entry[1], string.gsub(entry[2][2], '\\n$', '')
-  end
-  if not last then return end
-  redis.call('XADD', draft, last, 'e', table.concat(lines, '\\n'))
+  redis.call('XADD', draft, string.format('%d-0', lastSeq(id)), 'e', packed)
   redis.call('COPY', draft, events, 'REPLACE')
   redis.call('DEL', draft)
+  redis.call('HSET', key('log', id), 'bytes', #packed)
 end`,
   'schedules/include/note-end': `local function noteEnd(id, execution, status)
   redis.call('SREM', key('schedule-open', id), execution)
@@ -872,7 +865,7 @@ end`,
   return {id, redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}, false
 end`,
   'include/conclude': `local IDEMPOTENCY_MS = 24 * 60 * 60 * 1000
-local function conclude(id, args)
+local function conclude(id, args, receipt, log)
   local status, retentionMs, cause, seal = args.status, args.retentionMs, args.cause, args.seal
   local closing = args.closing or {}
   if seal and lastSeq(id) + #closing + (cause and 2 or 1) ~= seal.finishedSeq then return {'moved'} end
@@ -883,12 +876,13 @@ local function conclude(id, args)
   if not entered then return {'refused', from} end
   if seal then redis.call('HSETNX', root .. ':receipt-keys', seal.keyId, seal.jwk) end
   setAll(id, args.fields)
+  if receipt ~= '' then set(id, 'receipt', receipt) end
   account(id, status)
   if not isList then settleApprovals(id, closing) end
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
   countEnd(id, args.figures)
-  pack(id)
+  if log ~= '' then pack(id, log) end
   noteOutbox(id, 'execution.finished')
   local schedule = get(id, 'scheduleId')
   if schedule then noteEnd(schedule, id, status) end
@@ -923,13 +917,13 @@ local id = args.id
 if not isActive(get(id, 'state')) then return {'refused', get(id, 'state') or 'missing'} end
 if hasLease(id) then return {'alive'} end
 takeFence(id)
-return conclude(id, args)`,
+return conclude(id, args, ARGV[2], ARGV[3])`,
   'conclude-list': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 local list = args.id
 if not get(list, 'over') then return {'refused', get(list, 'state') or 'missing'} end
 if hasLease(list) and not holdsFence(list, args.fence) then return {'alive'} end
-local answer = conclude(list, args)
+local answer = conclude(list, args, ARGV[2], ARGV[3])
 if answer[1] ~= 'concluded' then return answer end
 redis.call('ZREM', root .. ':unsettled', list)
 return answer`,
@@ -943,11 +937,11 @@ local args = cjson.decode(ARGV[1])
 local id = args.id
 if not isUnheld(id, args) then return {'refused', get(id, 'state') or 'missing'} end
 takeFence(id)
-return conclude(id, args)`,
+return conclude(id, args, ARGV[2], ARGV[3])`,
   'conclude': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
-return conclude(args.id, args)`,
+return conclude(args.id, args, ARGV[2], ARGV[3])`,
   'count-active': `local counts = {running = 0, paused = 0}
 for _, id in ipairs(redis.call('ZRANGE', root .. ':leases', 0, -1)) do
   local state = get(id, 'state')

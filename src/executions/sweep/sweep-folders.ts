@@ -3,6 +3,7 @@ import { clearTemporaryOf, hasTemporary, listFolderOwners, removeFolders } from 
 import { isTerminal } from '../../protocol/execution.js'
 import type { RunServices } from '../claim/run-services.js'
 import { isSaved, lookAtWorktree } from '../../worktrees/look-at-worktree.js'
+import { toLensGit } from '../../worktrees/lens.js'
 import { removeWorktree } from '../../worktrees/remove-worktree.js'
 import { listWorktreeRoots } from '../../worktrees/worktree-roots.js'
 import { readWorktree, useWorktree } from '../../worktrees/worktree-record.js'
@@ -23,7 +24,7 @@ async function keepsWorktree({ config, logger }: RunServices, executionId: strin
   if (worktree.state === 'ready') {
     const state = await lookAtWorktree(worktree, {
       dataDir: config.dataDir,
-      path: config.environment['PATH'],
+      git: toLensGit(config),
       roots: await listWorktreeRoots(worktree, config),
     })
     if (!isSaved(worktree, state)) {
