@@ -13,6 +13,9 @@ const START_BYTES = 512 * MIB
 const MAX_AGE_MS = 10 * 60_000
 /** A run that was handed one has the machine to itself for so long, or until it is over. */
 const QUIET_MS = 1_000
+/** After a start that failed; twice as long after each further one. */
+const FIRST_WAIT_MS = 2_500
+const LONGEST_WAIT_MS = 5 * 60_000
 
 export interface StandbyOptions {
   readonly services: RunServices
@@ -49,6 +52,9 @@ export class StandbyPool implements Standby {
   readonly #closing = new AbortController()
   readonly #ending = new Set<Promise<void>>()
   #filling: Promise<void> | undefined
+  /** In a row. */
+  #failures = 0
+  #notBefore = 0
 
   constructor(options: StandbyOptions) {
     this.#options = options
@@ -151,12 +157,13 @@ export class StandbyPool implements Standby {
 
   async #fillUp(): Promise<void> {
     const { services, mayStart } = this.#options
-    while (this.#waiting.length < this.#wanted && mayStart()) {
+    while (this.#waiting.length < this.#wanted && mayStart() && performance.now() >= this.#notBefore) {
       const terms = chooseTerms(services)
       if (!terms || this.#memory() < LEAST_BYTES + START_BYTES) return
       const kept = await this.#start(terms)
       // The next check tries again.
       if (!kept) return
+      this.#failures = 0
       if (this.#closing.signal.aborted) return this.#end(kept)
       this.#waiting.push(kept)
       this.#options.onReady?.()
@@ -177,7 +184,12 @@ export class StandbyPool implements Standby {
       return await startStandby(services, terms, { id, signal })
     } catch (err) {
       this.#held.delete(id)
-      if (!signal.aborted) logger.debug({ err }, 'no CLI could be brought to stand by; it is tried again')
+      if (!signal.aborted) {
+        this.#failures += 1
+        const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures)
+        this.#notBefore = performance.now() + waitMs
+        logger[this.#failures === 1 ? 'warn' : 'debug']({ err, waitMs }, 'no CLI could be started to stand by')
+      }
       return undefined
     } finally {
       void entered.then(() => startGate.leave())
