@@ -415,13 +415,19 @@ void t.test('what is wrong with a call is said, with the flag', async (t) => {
 })
 
 void t.test('doctor names those that start nothing any more', async (t) => {
-  const found = (await call('GET', '/schedules?limit=200')).body.schedules as Schedule[]
+  const owner = (await call('POST', '/tokens', { body: { name: 'leaving', scopes: ['read', 'execute'] } })).body
+  const revoked = await make({}, { as: String(owner.secret) })
+  await call('DELETE', `/tokens/${owner.id}`)
+  const unknown = await make()
+  await redis.hset(`{cc}:schedule:${unknown.id}`, 'owner', 'nobody')
+  const well = await make()
+  const found = await Promise.all([revoked, unknown, well].map(({ id }) => comeBack(id, 1)))
   t.match(describeSchedules(found, Date.now()), {
     status: 'warning',
     message: /token_revoked.*token_unknown|token_unknown.*token_revoked/,
     remedy: /schedule show/,
   })
-  const healthy = found.filter(({ enabled, moments: [last] }) => enabled && last?.outcome === 'started')
+  const healthy = found.slice(-1)
   t.match(describeSchedules(healthy, Date.now()), { status: 'ok' })
   t.match(describeSchedules(healthy, Date.now() + 48 * HOUR_MS), { status: 'warning', message: /overdue since/ })
   t.equal(describeSchedules([], Date.now()), undefined)
