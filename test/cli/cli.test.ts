@@ -123,6 +123,8 @@ void t.test('one execution, seen in every way', async (t) => {
     new RegExp(`^${id} [^\\n]*\\n$`),
   )
   t.equal((await run(['list', '--status', 'failed'])).stdout, '')
+  t.match((await run(['list', '--query', 'as THE script'])).stdout, new RegExp(`^${other}  succeeded `))
+  t.equal((await run(['list', '--query', 'nowhere in a prompt'])).stdout, '')
 
   const strict = await service.finished((await service.submit({ prompt, verify: { files: ['none.txt'] } })).id)
   t.match(strict, { status: 'failed', outcome: { code: 'VERIFICATION_FAILED' } })
@@ -288,6 +290,8 @@ void t.test('a wrong call is told with the usage, before any service is asked', 
     wrong(['usage', '--from', 'tomorrow'], /^cc-executor: --from: expected a day/),
     wrong(['token', 'x'], /Unexpected argument 'x'/),
     wrong(['list', '--limit', '0'], /--limit/),
+    wrong(['list', '--query', ''], /--query/),
+    wrong(['list', '--query', 'x'.repeat(257)], /--query/),
   ])
   t.match(await runCommand(['list'], { CC_EXECUTOR_PORT: '0', CC_EXECUTOR_DATA_DIR: '/nowhere' }), {
     code: 2,
