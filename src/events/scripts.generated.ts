@@ -67,6 +67,11 @@ end`,
 end
 if ARGV[7] == '1' then exceedMemory() end
 return appendBatch(ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6])`,
+  'read-ends': `local ends = {}
+for index, id in ipairs(ARGV) do
+  ends[index] = tonumber(redis.call('HGET', key('log', id), 'lastSeq') or '-1')
+end
+return ends`,
   'read-last': `local id = ARGV[1]
 local last = redis.call('HGET', key('log', id), 'lastSeq')
 if not last then return {-1} end
@@ -126,6 +131,9 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/holds-fence',
     'include/last-seq', 'platform/include/now-ms', 'include/owe-follow-up', 'include/mark-message',
     'include/mark-messages', 'include/write', 'append',
+  ),
+  ccReadEnds: join(
+    'platform/include/root', 'platform/include/key', 'read-ends',
   ),
   ccReadLast: join(
     'platform/include/root', 'platform/include/key', 'read-last',

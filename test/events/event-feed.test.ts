@@ -204,3 +204,34 @@ void t.test('a feed that is closed ends everybody', async (t) => {
   t.same(seqs, [1])
   closeRedis(connection)
 })
+
+void t.test('of many that are followed and say nothing, one question asks whether a message was lost', async (t) => {
+  const ids = await Promise.all(Array.from({ length: 20 }, () => openLog()))
+  const read: string[] = []
+  const asked: number[] = []
+  const counting: EventLog = {
+    ...log,
+    readChunks: (id, ...args) => {
+      read.push(id)
+      return log.readChunks(id, ...args)
+    },
+    readEnds: (all) => {
+      asked.push(all.length)
+      return log.readEnds(all)
+    },
+  }
+  const own = openEventFeed({ log: counting, subscriber, logger })
+  t.teardown(() => own.close())
+  const readers = ids.map((id) => own.read(id, 0, { wake: () => undefined }))
+  await until(() => asked.length >= 1, 'it was asked once')
+  const before = read.length
+  await until(() => asked.length >= 3, 'and twice more')
+  t.same(asked.slice(1), [20, 20])
+  t.equal(read.length, before, 'no log was read for it')
+  const [lost = ''] = ids
+  await storeSilently(lost, 1, delta('1'))
+  await until(() => readers[0]?.take()?.last === 1, 'what was lost is there')
+  t.same(new Set(read.slice(before)), new Set([lost]), 'the one log that ends elsewhere was read')
+  for (const reader of readers) reader.close()
+  await noSubscriber(t, lost)
+})
