@@ -146,6 +146,11 @@ export interface RecordScripts extends PeopleScripts {
     args: Admission & { session: (WantedSession & { sharedWorkspaces: readonly string[] }) | undefined },
     ...fieldsAndValues: string[]
   ): CreateReply
+  ccCreateMany(
+    maxQueue: number,
+    sharedWorkspaces: string,
+    ...records: string[]
+  ): ReadonlyArray<CreateReply | ['failed', message: string]>
   ccCreateList(args: Admission & { task: NewRecordArguments & { id: string } }): CreateReply
   ccDelete(id: string, owner: string): ['deleted', claim: Count] | ['refused', State]
   ccRequest(args: Requested): ['requested' | 'known' | 'refused', State]
