@@ -10,6 +10,11 @@ export class GitError extends Error {
   }
 }
 
+export function tookTooLong(call: string, timeoutMs: number): GitError {
+  const seconds = Math.round(timeoutMs / 1_000)
+  return new GitError('timed_out', `git ${call} took longer than ${seconds} seconds (CC_EXECUTOR_GIT_TIMEOUT_SECONDS).`)
+}
+
 const SHOWN_CHARACTERS = 600
 
 /**
