@@ -35,7 +35,8 @@ export async function fetchInto(
 ): Promise<void> {
   const begunAt = performance.now()
   for (let tries = 0; ; tries += 1) {
-    const timeoutMs = Math.max(1, means.timeoutMs - (performance.now() - begunAt))
+    const spentMs = tries === 0 ? 0 : performance.now() - begunAt
+    const timeoutMs = Math.max(1, means.timeoutMs - spentMs)
     try {
       return await fetchOnce({ ...means, timeoutMs }, bare, source, refspecs)
     } catch (error) {
