@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import { gitEnvironment, HARDENED_OPTIONS, toOptionArguments, type GitOption } from './git-environment.js'
-import { GitError, toSaid } from './git-error.js'
+import { GitError, tookTooLong, toSaid } from './git-error.js'
 
 /** Of standard output, where a caller does not take it piece by piece. */
 const OUTPUT_LIMIT_BYTES = 256 * 1024 * 1024
@@ -113,9 +113,7 @@ export async function runGit(means: GitStart, call: GitCall): Promise<GitReport>
     void child.killAll().catch(() => undefined)
   }
   const onAbort = (): void => end(stopped())
-  const seconds = Math.round(means.timeoutMs / 1_000)
-  const tooLong = `git ${name} took longer than ${seconds} seconds (CC_EXECUTOR_GIT_TIMEOUT_SECONDS).`
-  const deadline = setTimeout(() => end(new GitError('timed_out', tooLong)), means.timeoutMs)
+  const deadline = setTimeout(() => end(tookTooLong(name, means.timeoutMs)), means.timeoutMs)
   const look = call.watch
   const watch = look && setInterval(() => void look().catch((error: unknown) => end(toGitError(error))), LOOK_MS)
   const pieces: Buffer[] = []

@@ -175,6 +175,8 @@ void t.test('what git says is told in a line, without the folders of the service
   await setGit(`#!/bin/sh\nprintf 'hint: no\\nfatal: \\033[31mcannot read ${at('x')}\\033[m\\r\\n' >&2\nexit 128\n`)
   t.equal((await failure({})).message, 'fatal: cannot read …/x')
   t.equal((await runGit(plain, { args: ['x'], cwd: folder, accepts: [128] })).exitCode, 128)
+  await setGit('#!/bin/sh\necho @@@@@@ >&2\nprintf "first\\n%0900d\\nfatal: the reason\\n" 0 >&2\nexit 128\n')
+  t.match((await failure({})).message, /^first 0+ … 0+ fatal: the reason$/, 'why it ends is not cut off')
   await setGit('#!/bin/sh\nkill -9 $$\n')
   t.equal((await failure({})).message, 'git fetch failed (signal SIGKILL).')
   t.match(await failure({ environment: { PATH: at('home') } }), { message: 'The worker has no git; install it there.' })

@@ -221,10 +221,12 @@ void t.test('a session goes on in the same checkout, on a .git that no run has w
 })
 
 void t.test('what may not be pushed is told, and nothing is forced', async (t) => {
+  const other = await git(origin, 'commit-tree', `${base}^{tree}`, '-p', base, '-m', 'of somebody else')
+  await git(origin, 'branch', 'moved/on', other)
   const moved = await run(commands('echo x > mine.txt'), {
     url: origin,
     ref: base,
-    branch: TAKEN,
+    branch: 'moved/on',
     push: 'always',
   })
   t.match(
