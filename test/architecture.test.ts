@@ -5,7 +5,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import t from 'tap'
-import ts from 'typescript'
+import ts from 'typescript-6'
 import { ROOT } from './support/paths.js'
 
 const TOP = ['src', 'plugins', 'routes', 'workers', 'openapi']

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import ts from 'typescript'
+import ts from 'typescript-6'
 import { CLI_COMMANDS } from '../src/cli/commands.js'
 import { PROCESS_USAGE, readUsage } from '../src/main/terminal/usage.js'
 import { ERROR_TABLE } from '../src/protocol/errors.js'
