@@ -5,7 +5,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import ts from 'typescript'
+import ts from 'typescript-6'
 import { ROOT } from './support/paths.js'
 import { type Import, TOP, parse, readImports, roomOf, sources } from './support/sources.js'
 

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, syml
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import ts from 'typescript'
+import ts from 'typescript-6'
 
 import { checkoutDirectory } from '../../src/setup/cache.mjs'
 import { runProgram } from '../../src/setup/run-program.mjs'
