@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import ts from 'typescript'
+import ts from 'typescript-6'
 import { ROOT } from './support/paths.js'
 import { listSources, parse, roomOf, sources } from './support/sources.js'
 

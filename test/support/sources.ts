@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import ts from 'typescript'
+import ts from 'typescript-6'
 import { ROOT } from './paths.js'
 
 export const TOP = ['src', 'plugins', 'routes', 'workers', 'openapi']
