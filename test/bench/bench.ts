@@ -22,7 +22,7 @@ import { benchRedisSize } from './parts/redis-size.js'
 import { benchRelay, KINDS } from './parts/relay.js'
 import { benchAsking } from './parts/asking.js'
 import { benchRun } from './parts/run.js'
-import { benchStandby } from './parts/standby.js'
+import { benchStandby, benchStandbyBurst } from './parts/standby.js'
 import { benchScrape } from './parts/scrape.js'
 import { benchIdleWorkers, benchSeveral } from './parts/several.js'
 import { benchStarts } from './parts/starts.js'
@@ -54,6 +54,7 @@ const PARTS: Record<string, Part> = {
   turns: benchTurns,
   run: benchRun,
   standby: benchStandby,
+  'standby-burst': benchStandbyBurst,
   asking: benchAsking,
   starts: benchStarts,
   checkout: benchCheckout,

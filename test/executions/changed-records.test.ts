@@ -1,4 +1,5 @@
 // Records that somebody has changed in Redis: the worker refuses each of them by name, before anything is started.
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t from 'tap'
@@ -9,6 +10,7 @@ import { digestRequest } from '../../src/executions/records/digest-request.js'
 import { toGrantText } from '../../src/executions/records/grant.js'
 import { openGrantKey } from '../../src/verification/grant-key.js'
 import { openSigningKey } from '../../src/verification/signing-key.js'
+import { noteStandby } from '../../src/executions/workspaces/standby-folders.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestService } from '../support/service.js'
 
@@ -71,6 +73,11 @@ const set =
   async (id: string): Promise<unknown> =>
     redis.hset(keyOf(id), ...fields)
 const other = await submit({ prompt: PROMPT }, ADMIN)
+/** Beside the folders of runs, as they stand on disk. */
+const STOOD_BY = '5b0f8d6e-0000-4000-8000-00000000000b'
+await mkdir(join(service.directory, 'sessions', STOOD_BY), { recursive: true })
+// Somebody goes on in them, or the sweep would take them away.
+await redis.zadd(`{cc}:folders:${STOOD_BY}`, 0, other)
 const CASES: readonly Case[] = [
   {
     name: 'the permission mode',
@@ -129,6 +136,14 @@ const CASES: readonly Case[] = [
   { name: 'dollars above the cap', change: set('reserved:usd', '5000000'), says: /maxBudgetUsd: 5 is reserved, and 2/ },
   { name: 'tokens above the cap', change: set('reserved:tokens', '5000'), says: /maxBudgetTokens: 5000 is reserved/ },
   { name: 'the home', change: set('home', other), says: /a conversation that was not requested/ },
+  {
+    name: 'folders in which a CLI stood by for another one',
+    change: async (id) => {
+      await noteStandby(STOOD_BY, { workerId: 'w', executionId: other }, { dataDir: service.directory })
+      await set('home', STOOD_BY, 'workspace', STOOD_BY)(id)
+    },
+    says: /its (workspace|signature)/,
+  },
   { name: 'the session', change: set('sourceSession', other), says: /a conversation that was not requested/ },
   {
     name: 'the session, asked for',

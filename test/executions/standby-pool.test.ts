@@ -15,9 +15,12 @@ import { NO_STANDBY } from '../../src/executions/claim/standby.js'
 import { StartGate } from '../../src/executions/claim/start-gate.js'
 import { isSame, mayBeHandedOver } from '../../src/executions/run/take-standby.js'
 import { chooseTerms, whyNone } from '../../src/executions/standby/plan-standby.js'
+import { toStandbyMarker } from '../../src/executions/standby/start-standby.js'
 import { StandbyPool, type StandbyOptions } from '../../src/executions/standby/standby-pool.js'
+import { removeUnneeded } from '../../src/executions/sweep/sweep-folders.js'
 import { readStandbyNote } from '../../src/executions/workspaces/standby-folders.js'
 import { hasFolders } from '../../src/executions/workspaces/prepare-workspace.js'
+import { sweepProcesses } from '../../src/main/lifecycle/sweep-processes.js'
 import { readHooks } from '../../src/hooks/hooks-file.js'
 import { readConfig } from '../../src/platform/config.js'
 import { createLogger } from '../../src/platform/logger.js'
@@ -215,6 +218,35 @@ void t.test('who waits in no hurry passes the gate behind all others', async (t)
   gate.leave()
   await last
   t.same(order, ['first', 'last'])
+})
+
+void t.test('the sweeps leave what stands by to its worker, and take what is left of one that died', async (t) => {
+  const { pool, services, ready, take } = await openPool(t)
+  await ready()
+  const { id, giveBack } = take()
+  giveBack()
+  const marker = toStandbyMarker(services, id)
+  let announced = ['worker']
+  const seenBy = (workerId: string): RunServices => ({
+    ...services,
+    workerId,
+    standby: workerId === 'worker' ? pool : NO_STANDBY,
+    live: new Map(),
+    // Safe: what the sweeps ask for of one that no record knows.
+    store: { needsFolders: async () => false, get: async () => undefined } as unknown as RunServices['store'],
+    workers: { list: async () => announced.map((one) => ({ id: one })) } as unknown as RunServices['workers'],
+  })
+  for (const workerId of ['worker', 'another']) {
+    await removeUnneeded(seenBy(workerId), id)
+    t.equal(await hasFolders(id, services.config), true, `its folders are there after the sweep of ${workerId}`)
+    t.equal(await sweepProcesses(seenBy(workerId)), 0)
+  }
+  t.equal(take().id, id)
+  t.match(marker, /^deployment\+standby\/worker\//)
+  announced = []
+  t.ok((await sweepProcesses(seenBy('another'))) > 0, 'its processes go with their worker')
+  await removeUnneeded(seenBy('another'), id)
+  t.equal(await hasFolders(id, services.config), false, 'and so do its folders')
 })
 
 void t.test('what makes a run start by itself', async (t) => {

@@ -100,9 +100,10 @@ export async function checkRecord(services: DomainServices, record: ExecutionRec
     if (!ExecuteRequest.safeParse(record.request).success) throw changed('its request is not one that the API accepts')
     if (record.timeoutEstimate && record.request.timeoutSeconds !== 'auto') throw changed('no estimate was requested')
     const submission = await findSubmission(services, record)
-    const rights = await readRights(services, submission)
-    requirePermitted(runOf(record), record.request, services, rights)
     const isMoved = await isHandedOver(record, services)
+    // Signed before it had them.
+    const rights = await readRights(services, isMoved ? { ...submission, workspace: submission.id } : submission)
+    requirePermitted(runOf(record), record.request, services, rights)
     if (!isMoved) await checkWorkspace(record, submission, services)
     await checkSession(services, record, isMoved)
     checkBudget(record, services)
