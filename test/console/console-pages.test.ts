@@ -141,6 +141,38 @@ void t.test('the pages of the console', { skip, timeout: 3 * DEADLINE_MS }, asyn
     t.pass('a row that is chosen leaves the others as they are')
   })
 
+  await t.test('a look at the curl line submits nothing, and what is typed stays', async (t) => {
+    const count = async () => (await service.call('GET', '/executions?limit=200')).body.executions.length
+    const before = await count()
+    const page = await open('new')
+    await page.getByLabel('Prompt', { exact: true }).fill('Look only')
+    for (const name of ['As curl', 'As JSON']) {
+      await page.getByRole('button', { name }).click()
+      await page.getByRole('dialog').getByText('Look only').waitFor()
+      await page.getByRole('button', { name: 'Close' }).click()
+      await page.getByRole('dialog').waitFor({ state: 'detached' })
+    }
+    t.match(page.url(), '#/new')
+    t.equal(await count(), before)
+    // The form of an earlier request is there once that has been read, however long it takes.
+    const { id } = await service.submit({ prompt: 'The first way' })
+    await service.finished(id)
+    let answer = (): void => undefined
+    const held = new Promise<void>((resolve) => (answer = resolve))
+    await page.route(new RegExp(`/executions/${id}$`), async (route) => {
+      await held
+      await route.continue()
+    })
+    await page.goto(`${service.url()}/console/#/new?fork=${id}`)
+    await page.getByText('Loading…').waitFor()
+    t.equal(await page.locator('textarea').count(), 0)
+    answer()
+    await page.locator('textarea.prompt').fill('Another way')
+    await page.getByRole('button', { name: 'Run' }).click()
+    await page.getByRole('heading', { name: 'Another way' }).waitFor()
+    await page.close()
+  })
+
   await t.test('settings in force stand with their origin, and no secret', async (t) => {
     const page = await open('settings')
     const row = page.getByRole('row', { name: /CC_EXECUTOR_ALLOWED_ROOTS/ })

@@ -1,5 +1,6 @@
 // The console as it is served, and in a browser: the main way through it, once, with the real CLI and the simulator.
 import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Page } from 'playwright-core'
@@ -42,6 +43,13 @@ void t.test('the console', { skip: noPage, timeout: 5 * DEADLINE_MS }, async (t)
     }
     const bytes = await Promise.all(files.map(async (file) => gzipSync(Buffer.from(await file.arrayBuffer())).length))
     t.ok(bytes.reduce((sum, size) => sum + size) < FIRST_LOAD_BYTES, `first load: ${bytes.join(', ')} bytes compressed`)
+    // With every page and the chart: whatever is opened first, less than that is loaded.
+    const all = await readdir(join(ROOT, 'dist/console/assets'))
+    const whole = await Promise.all(
+      all.map(async (name) => gzipSync(await readFile(join(ROOT, 'dist/console/assets', name))).length),
+    )
+    const sum = whole.reduce((total, size) => total + size)
+    t.ok(sum < FIRST_LOAD_BYTES, `all files: ${sum} bytes compressed`)
     const etag = page.headers.get('etag') ?? ''
     t.equal((await open('/console/', { 'if-none-match': etag })).status, 304)
     for (const path of ['/console/nothing.js', '/console/..%2f..%2fpackage.json', '/console/made-of'])

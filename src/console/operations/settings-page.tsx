@@ -59,7 +59,7 @@ export function SettingsPage() {
                     <small className="muted">{description}</small>
                   </td>
                   <td className="setting-value">
-                    {value === null ? (
+                    {value === null || value === '' ? (
                       <span className="muted">not set</span>
                     ) : isMasked ? (
                       'a secret'

@@ -5,7 +5,7 @@ import { SERVICE_URL, useClient } from '../app/session.js'
 import { toClientError } from '../app/use-poll.js'
 import { CopyButton } from '../ui/copy-button.js'
 import { Dialog } from '../ui/dialog.js'
-import { Fault, PageHead } from '../ui/states.js'
+import { Fault, Loading, PageHead } from '../ui/states.js'
 import { useAction } from '../ui/use-action.js'
 import { Attachments } from './attachments.js'
 import { Options } from './options.js'
@@ -29,6 +29,8 @@ export function NewPage() {
   const [draft, setDraft] = useState(EMPTY)
   const [fault, setFault] = useState<string>()
   const [shown, setShown] = useState<'curl' | 'json'>()
+  // What was typed before it has come would be lost.
+  const [isReading, setReading] = useState(from !== null || fork !== null)
   const set = (change: Partial<Draft>): void => setDraft((last) => ({ ...last, ...change }))
 
   useEffect(() => {
@@ -43,6 +45,7 @@ export function NewPage() {
       } catch (cause) {
         if (!stop.signal.aborted) setFault(toClientError(cause).detail)
       }
+      if (!stop.signal.aborted) setReading(false)
     }
     void begin(source)
     return () => stop.abort()
@@ -60,6 +63,7 @@ export function NewPage() {
     })
   }
 
+  if (isReading) return <Loading />
   return (
     <form className="page narrow" onSubmit={submit}>
       <PageHead title={fork === null ? 'New execution' : 'Fork the conversation'} />
