@@ -1,8 +1,9 @@
-import { existsSync, realpathSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { sep } from 'node:path'
 
 import { findProgram } from './find-program.js'
 import { toSandboxedCommand } from './sandbox-command.js'
+import { resolved } from './sandbox-mounts.js'
 import type { Sandbox, SandboxMeans } from './sandbox.js'
 import type { Spawner } from './spawned-root.js'
 import type { View } from './sandbox-view.js'
@@ -124,8 +125,7 @@ const ROOT_CAPABILITIES = [
  */
 function toHidingArguments({ hiddenPaths, exposedPaths, protectedPaths }: CommandRequest): string[] {
   // bwrap would create a missing directory on the real disk, since / is bound writable: so only what exists is named.
-  const resolve = (paths: readonly string[]): string[] =>
-    paths.filter((path) => existsSync(path)).map((path) => realpathSync(path))
+  const resolve = (paths: readonly string[]): string[] => paths.flatMap((path) => resolved(path) ?? [])
   const depth = (path: string): number => path.split(sep).filter(Boolean).length
   const [hidden, exposed] = [resolve(hiddenPaths), resolve(exposedPaths)]
   const isInHidden = (path: string): boolean => {

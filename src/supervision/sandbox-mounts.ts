@@ -66,9 +66,15 @@ export function listMounts(
   { writable, readable, sockets, hidden, protected: kept }: Sandbox,
 ): Mount[] {
   const byPath = new Map<string, Mount>()
+  // Once for each path: they are forty, each a look at every part of it.
+  const seen = new Map<string, string | undefined>()
+  function resolve(path: string): string | undefined {
+    if (!seen.has(path)) seen.set(path, resolved(path))
+    return seen.get(path)
+  }
   const add = (paths: readonly string[], kind: (path: string) => Mount['kind']): void => {
     for (const path of paths) {
-      const real = resolved(path)
+      const real = resolve(path)
       if (real === undefined || real === sep) continue
       const mount = { path: real, kind: kind(real) }
       const present = byPath.get(real)
@@ -84,9 +90,12 @@ export function listMounts(
   add(sockets, () => 'socket')
   add(writable, () => 'write')
   // What is hidden stays so, also where it holds something that is protected.
-  const secret = hidden.flatMap((path) => resolved(path) ?? [])
+  const secret = hidden.flatMap((path) => resolve(path) ?? [])
   add(
-    kept.filter((path) => !secret.some((folder) => isInside(resolved(path) ?? path, folder))),
+    kept.filter((path) => {
+      const real = resolve(path) ?? path
+      return !secret.some((folder) => isInside(real, folder))
+    }),
     () => 'protected',
   )
   // As it is: its caller has opened it, and looking again would be another look.
