@@ -15,6 +15,7 @@ import { endWithLongOutages, surviveShortOutages } from './store-faults.js'
 import { killAroundTokens } from './token-faults.js'
 import { killAroundDelivery } from './webhook-faults.js'
 import { freezeWorkerBeyondItsLease, killWorkerAtEveryPhase } from './worker-faults.js'
+import { killAroundWorktrees } from './worktree-faults.js'
 
 // Three at once: most of a scene's time is waiting for leases to end.
 t.jobs = 3
@@ -64,6 +65,8 @@ if (process.env['CC_EXECUTOR_TEST_ALL'] === '1') {
     killAtPlannedMoments
   SCENES['APIs, workers and Redis are killed around deliveries of webhooks: each end is told, in order'] =
     killAroundDelivery
+  SCENES['workers are killed around worktrees, and git goes on: each worktree is whole, and nothing in it is lost'] =
+    killAroundWorktrees
   SCENES['the primary changes three times under open connections'] = (t, seed) =>
     demotePrimary(t, `${seed}/all`, { processes: 2, rounds: 3 })
   SCENES['DNS is silent as Redis comes back, and as it moves: runs go on, and all is well as soon as it speaks again'] =
