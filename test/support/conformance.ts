@@ -11,12 +11,10 @@ type Call = TestService['call']
 const UNDESCRIBED = /^\/(?:docs|openapi\.json|ws|mcp)?(?:\/|$|\?)/
 
 /**
- * A `call` that also holds every answer against openapi.json: its status is declared, its body fits the schema,
- * an error is a Problem and says its own status. Throws where an answer breaks the promise.
+ * Once for all files that share a process (src/setup/share-processes.mjs), since what it compiles for one file, half a
+ * CPU second, is the same for the next.
  */
-export async function openConformingCall(
-  call: Call,
-): Promise<{ call: Call; document: Record<string, unknown>; checked: Set<string> }> {
+const openDocument = async () => {
   // As committed, which is what /openapi.json answers (test/started/walk.ts): making it takes a service half a second.
   const document = JSON.parse(await readFile(join(ROOT, 'openapi/openapi.json'), 'utf8')) as {
     paths: Record<string, Record<string, { responses: Record<string, { content?: Record<string, unknown> }> }>>
@@ -26,6 +24,18 @@ export async function openConformingCall(
   // Safe: the package's default export is a function; its types say otherwise under NodeNext.
   ;(formats as unknown as (ajv: Ajv2020) => void)(ajv)
   ajv.addSchema(document, 'openapi')
+  return { document, ajv, validators: new Map<string, ValidateFunction>() }
+}
+const opened: { document?: ReturnType<typeof openDocument> } = {}
+
+/**
+ * A `call` that also holds every answer against openapi.json: its status is declared, its body fits the schema,
+ * an error is a Problem and says its own status. Throws where an answer breaks the promise.
+ */
+export async function openConformingCall(
+  call: Call,
+): Promise<{ call: Call; document: Record<string, unknown>; checked: Set<string> }> {
+  const { document, ajv, validators } = await (opened.document ??= openDocument())
   const checked = new Set<string>()
   const templates = Object.keys(document.paths).map((template) => ({
     template,
@@ -34,7 +44,6 @@ export async function openConformingCall(
   templates.sort((a, b) => a.template.split('{').length - b.template.split('{').length)
 
   const escape = (text: string): string => encodeURIComponent(text.replaceAll('~', '~0').replaceAll('/', '~1'))
-  const validators = new Map<string, ValidateFunction>()
   function validate(pointer: string, value: unknown, what: string): void {
     let validator = validators.get(pointer)
     if (!validator) validators.set(pointer, (validator = ajv.compile({ $ref: `openapi#${pointer}` })))
