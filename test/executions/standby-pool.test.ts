@@ -331,6 +331,7 @@ void t.test('on some workers none stands by', async (t) => {
   const groups = [{ hooks: [{ type: 'command' }] }]
   t.match(whyNone({ ...services, hooks: { ...hooks, claude: { SessionStart: groups } } }), /SessionStart/)
   t.equal(whyNone({ ...services, hooks: { ...hooks, claude: { Stop: groups } } }), undefined)
+  t.match(whyNone({ ...services, tracing: {} as RunServices['tracing'] }), /TRACEPARENT/)
   const { services: caching } = await openServices(t, { CC_EXECUTOR_SHARED_CACHES: 'npm' })
   t.match(whyNone(caching), /CC_EXECUTOR_SHARED_CACHES/)
 })

@@ -15,11 +15,16 @@ export const NOTHING_ASKED = ExecuteRequest.parse({ prompt: '-' })
  * Why no CLI may stand by on this worker, whatever its settings: what would happen at its start belongs to a run, or
  * each run has another start.
  */
-export function whyNone({ config, hooks }: Pick<RunServices, 'config' | 'hooks'>): string | undefined {
+export function whyNone({
+  config,
+  hooks,
+  tracing,
+}: Pick<RunServices, 'config' | 'hooks' | 'tracing'>): string | undefined {
   if (hooks.stages['pre-execute'].length > 0) return 'a hook (pre-execute) runs before each start of the CLI'
   if (['SessionStart', 'Setup'].some((event) => hooks.claude[event] !== undefined))
     return 'a hook of the CLI runs when it starts (SessionStart, Setup)'
   if (config.sharedCaches.length > 0) return 'runs share caches (CC_EXECUTOR_SHARED_CACHES)'
+  if (tracing !== undefined) return 'every run starts with another TRACEPARENT (OTEL_EXPORTER_OTLP_ENDPOINT)'
   return undefined
 }
 

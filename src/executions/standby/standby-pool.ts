@@ -78,7 +78,7 @@ export class StandbyPool implements Standby {
 
   /** Throws away what must not wait any longer, and starts what is missing. */
   async check(): Promise<void> {
-    for (const kept of [...this.#waiting]) if (!(await this.#isGood(kept))) this.#drop(kept)
+    for (const kept of this.#waiting.slice()) if (!(await this.#isGood(kept))) this.#drop(kept)
     this.#fill()
   }
 
