@@ -1,13 +1,14 @@
 // The relay of a run without network stands beside the run; whoever ends the run ends it too, also by dying.
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { findProgram, splitPath } from '../../src/supervision/find-program.js'
 import { RELAY } from '../../src/supervision/relay.js'
-import { until } from '../support/deadlines.js'
+import { once, until } from '../support/deadlines.js'
 import { listMentioning } from '../support/processes.js'
 import { findLastingPort } from '../support/ports.js'
 
@@ -26,5 +27,30 @@ void t.test('the relay ends with the program that it was started for', { skip: !
     ...command,
   ]).catch((error: { readonly code: number; readonly stdout: string }) => error)
   t.match(ended, { code: 3, stdout: /^\d+\n$/ })
+  await until(() => listMentioning(socket).length === 0, 'the relay has ended')
+})
+
+void t.test('it passes connections on as long as the program lives', { skip: !perl && 'no perl' }, async (t) => {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'cce-relay-')))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const socket = join(folder, 'proxy.sock')
+  const proxy = createServer((client) => client.end('from the proxy')).listen(socket)
+  await once(proxy, 'listening')
+  t.teardown(() => void proxy.close())
+  const port = await findLastingPort()
+  const program = ['sh', '-c', 'echo it runs; exec tail -f /dev/null']
+  const child = spawn(perl ?? '', ['-e', RELAY, String(port), socket, ...program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.teardown(() => void child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  for (const which of ['the first', 'another']) {
+    const client = connect(port, '127.0.0.1')
+    let said = ''
+    client.on('data', (chunk: Buffer) => (said += chunk.toString())).on('error', () => undefined)
+    await once(client, 'close')
+    t.equal(said, 'from the proxy', which)
+  }
+  child.kill('SIGKILL')
   await until(() => listMentioning(socket).length === 0, 'the relay has ended')
 })
