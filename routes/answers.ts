@@ -24,8 +24,10 @@ export function whileConnected({ raw, request }: FastifyReply): AbortSignal {
 const OTHER_PARAMETER = /;(?!\s*q=)[^;,"]*(?:"(?:\\.|[^"\\])*"[^;,"]*)*/gi
 
 /** Caches are told that the answer depends on `Accept`. CORS has put `Origin` there already. */
-const varyByAccept = (reply: FastifyReply): FastifyReply =>
-  reply.header('vary', [reply.getHeader('vary'), 'Accept'].flat().filter(Boolean).join(', '))
+function varyByAccept(reply: FastifyReply): FastifyReply {
+  const before = reply.getHeader('vary')
+  return reply.header('vary', before === undefined ? 'Accept' : [before, 'Accept'].flat().filter(Boolean).join(', '))
+}
 
 /**
  * Whether a person at a shell reads the answer: curl, wget or HTTPie, and no program that named the type it wants. All

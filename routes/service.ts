@@ -86,7 +86,7 @@ export async function serviceRoutes(
       tags,
       summary: 'The settings in force',
       description:
-        'Those of the API process that answers, each with its origin; workers have an environment of their own ' +
+        'Those of the API process that answers, each with its origin; each worker has a separate environment ' +
         '(`cc-executor config` there). Secrets are masked.',
       response: { 200: answerOf('config.get', 'Every setting, in the order of the manual.') },
     }),

@@ -3,12 +3,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
-import ts from 'typescript'
+import ts from 'typescript-6'
 import { ROOT } from './support/paths.js'
-
-const TOP = ['src', 'plugins', 'routes', 'workers', 'openapi']
+import { type Import, TOP, parse, readImports, roomOf, sources } from './support/sources.js'
 
 interface Rule {
   /** Rooms that it may import. */
@@ -40,8 +39,9 @@ const RULES: Record<string, Rule> = {
   'src/hooks': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
   'src/egress': { rooms: [] },
   'src/files': { rooms: ['src/protocol', 'src/platform', 'src/verification'] },
-  'src/worktrees': { rooms: ['src/protocol', 'src/platform', 'src/verification'] },
-  'src/repositories': { rooms: ['src/protocol', 'src/platform', 'src/supervision', 'src/verification'] },
+  'src/git': { rooms: ['src/platform'] },
+  'src/worktrees': { rooms: ['src/protocol', 'src/platform', 'src/git', 'src/verification'] },
+  'src/repositories': { rooms: ['src/protocol', 'src/platform', 'src/git', 'src/supervision', 'src/verification'] },
   'src/simulator': { rooms: [] },
   // Both are loaded when everything is installed: one reads what the tests say, one bundles.
   'src/setup': { rooms: [], packages: ['tap-parser', 'esbuild'] },
@@ -57,6 +57,7 @@ const RULES: Record<string, Rule> = {
       'src/verification',
       'src/hooks',
       'src/files',
+      'src/git',
       'src/repositories',
       'src/egress',
       'src/platform',
@@ -100,6 +101,7 @@ const SUB_ROOMS: Record<string, readonly (readonly string[])[]> = {
   'src/executions': [
     ['schedules'],
     ['sweep'],
+    ['standby'],
     ['run'],
     ['hooks'],
     ['control'],
@@ -144,103 +146,6 @@ const ENVIRONMENT_EXCEPTIONS: Record<string, string> = {
   'src/supervision/supervised-process.ts': 'PATH only, for callers that have made no self-test',
 }
 
-interface Import {
-  readonly from: string
-  /** A path below the root, or a package's name. */
-  readonly to: string
-  readonly isType: boolean
-  readonly isPackage: boolean
-}
-
-async function listSources(folder: string): Promise<string[]> {
-  const entries = await readdir(join(ROOT, folder), { withFileTypes: true })
-  const nested = await Promise.all(
-    entries.map(async (entry) => {
-      const path = `${folder}/${entry.name}`
-      if (entry.isDirectory()) return listSources(path)
-      return /\.(?:tsx?|mjs|js|lua)$/.test(entry.name) ? [path] : []
-    }),
-  )
-  return nested.flat()
-}
-
-/** What an import names is the output: of a file with elements, too. */
-const toSource = (path: string): string => {
-  const source = path.replace(/\.js$/, '.ts')
-  return existsSync(join(ROOT, source)) || !existsSync(join(ROOT, `${source}x`)) ? source : `${source}x`
-}
-
-const roomOf = (path: string): string =>
-  path.startsWith('src/') ? path.split('/').slice(0, 2).join('/') : (path.split('/')[0] ?? path)
-
-/**
- * Every import and re-export of a file: static, dynamic, and in types; of Lua what it includes, and the constants that
- * it is given.
- */
-function readImports(from: string): Import[] {
-  if (from.endsWith('.lua')) return readIncludes(from)
-  const found: Import[] = []
-  const add = (specifier: ts.Node | undefined, isType: boolean): void => {
-    if (!specifier || !ts.isStringLiteralLike(specifier)) return
-    const { text } = specifier
-    const isPackage = !text.startsWith('.')
-    const name = text
-      .split('/')
-      .slice(0, text.startsWith('@') ? 2 : 1)
-      .join('/')
-    found.push({
-      from,
-      isType,
-      isPackage,
-      to: isPackage ? name : toSource(relative(ROOT, join(ROOT, dirname(from), text))),
-    })
-  }
-  const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node)) {
-      const { importClause } = node
-      const named = importClause?.namedBindings
-      const onlyTypes =
-        named !== undefined &&
-        ts.isNamedImports(named) &&
-        importClause?.name === undefined &&
-        named.elements.length > 0 &&
-        named.elements.every((element) => element.isTypeOnly)
-      add(node.moduleSpecifier, importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword || onlyTypes)
-    } else if (ts.isExportDeclaration(node)) {
-      add(node.moduleSpecifier, node.isTypeOnly)
-    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
-      add(node.arguments[0], false)
-    } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
-      add(node.argument.literal, true)
-    }
-    ts.forEachChild(node, visit)
-  }
-  visit(parse(from))
-  return found
-}
-
-const parsed = new Map<string, ts.SourceFile>()
-/** Each file once for all tests. */
-function parse(file: string): ts.SourceFile {
-  const known = parsed.get(file)
-  if (known) return known
-  const text = readFileSync(join(ROOT, file), 'utf8')
-  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true)
-  parsed.set(file, source)
-  return source
-}
-
-function readIncludes(from: string): Import[] {
-  const uses = readFileSync(join(ROOT, from), 'utf8').matchAll(/^--- @(?:include|constant \w+) "([^"]+)"$/gm)
-  return [...uses].map(([, path = '']) => ({
-    from,
-    to: relative(ROOT, join(ROOT, dirname(from), path)),
-    isType: false,
-    isPackage: false,
-  }))
-}
-
-const sources = (await Promise.all(TOP.filter((folder) => existsSync(join(ROOT, folder))).map(listSources))).flat()
 const imports = sources.flatMap(readImports)
 /** Fastify's plugins count as Fastify. */
 const toRestricted = (name: string): string => (/^@?fastify/.test(name) ? 'fastify' : name)
@@ -411,49 +316,6 @@ void t.test('a field that may be undefined is passed as it is', async (t) => {
   t.equal(findConditionalSpreads(wrong).length, 2, 'it would notice')
 })
 
-/** Code is laid out by prettier, which breaks no text: a text of more than 120 columns is a literal by itself. */
-const CODE_COLUMNS = 120
-const TEXT_COLUMNS = 140
-
-/** Where each literal that no formatter breaks stands: texts, parts of templates, regular expressions. */
-function literalsOf(
-  source: ts.SourceFile,
-): ReadonlyArray<{ readonly from: number; readonly to: number; readonly isFixed: boolean }> {
-  const found: Array<{ from: number; to: number; isFixed: boolean }> = []
-  const visit = (node: ts.Node): void => {
-    const isText = ts.isStringLiteralLike(node) || ts.isTemplateExpression(node)
-    if (isText || ts.isRegularExpressionLiteral(node)) {
-      // A regular expression, and data that a program reads as it stands, have no place to be broken at.
-      const text = node.getText(source)
-      found.push({ from: node.getStart(source), to: node.end, isFixed: !isText || /["{\\]/.test(text) })
-    } else ts.forEachChild(node, visit)
-  }
-  visit(source)
-  return found
-}
-
-async function findLongLines(file: string): Promise<string[]> {
-  const text = await readFile(join(ROOT, file), 'utf8')
-  const lines = text.split('\n')
-  if (lines.every((line) => line.length <= CODE_COLUMNS)) return []
-  const source = parse(file)
-  const literals = literalsOf(source)
-  const starts = source.getLineStarts()
-  return lines.flatMap((line, index) => {
-    if (line.length <= CODE_COLUMNS) return []
-    const start = starts[index] ?? 0
-    const crossing = literals.find(({ from, to }) => from < start + CODE_COLUMNS && to >= start + CODE_COLUMNS)
-    const isWell = crossing !== undefined && (line.length <= TEXT_COLUMNS || crossing.isFixed)
-    return isWell ? [] : [`${file}:${index + 1} (${line.length})`]
-  })
-}
-
-void t.test('code has at most 120 columns, a text at most 140', async (t) => {
-  const tests = (await listSources('test')).filter((file) => !file.includes('/fixtures/'))
-  const written = [...sources, ...tests].filter((file) => !file.endsWith('.generated.ts'))
-  t.same((await Promise.all(written.map(findLongLines))).flat(), [])
-})
-
 void t.test('the environment is read in one place', async (t) => {
   const readers = (
     await Promise.all(
@@ -484,39 +346,6 @@ void t.test('signals are joined in one way, which releases what it holds', async
     )
   ).flat()
   t.same(users, [], 'AbortSignal.any loses timeouts on Node 20: joinSignals stands in its place')
-})
-
-void t.test('what the texts of the repository call is there', async (t) => {
-  // Safe: package.json is npm's own format.
-  const { scripts } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { scripts: object }
-  const texts = ['AGENTS.md', 'CONTRIBUTING.md', '.github/pull_request_template.md', '.github/workflows/ci.yaml']
-  for (const name of texts) {
-    const text = await readFile(join(ROOT, name), 'utf8')
-    const called = [...text.matchAll(/npm run ([\w:]+)/g)].map(([, script]) => script ?? '')
-    t.same(
-      called.filter((script) => !Object.hasOwn(scripts, script)),
-      [],
-      name,
-    )
-    const paths = [...text.matchAll(/\]\((?!https?:)([^)#]+)|`((?:src|test|routes|openapi|\.ci)\/[\w./-]+)`/g)]
-    for (const [, link, path] of paths) {
-      const target = link ?? path ?? ''
-      t.ok(existsSync(join(ROOT, link === undefined ? '.' : dirname(name), target)), `${name}: ${target}`)
-    }
-  }
-  const agents = await readFile(join(ROOT, 'AGENTS.md'), 'utf8')
-  t.ok(agents.trimEnd().split('\n').length <= 40)
-  t.equal((await readFile(join(ROOT, 'CLAUDE.md'), 'utf8')).trim(), '@AGENTS.md')
-})
-
-void t.test('a workflow runs no action that somebody could change behind its name', async (t) => {
-  const folder = join(ROOT, '.github/workflows')
-  for (const name of await readdir(folder)) {
-    const uses = [...(await readFile(join(folder, name), 'utf8')).matchAll(/uses: *(\S+)(.*)/g)]
-    t.ok(uses.length > 0, name)
-    for (const [line, action, version] of uses)
-      t.match([action, version], [/^[\w./-]+@[0-9a-f]{40}$/, /# v\d+\.\d+\.\d+/], line)
-  }
 })
 
 const README_LINES = 40
@@ -576,54 +405,6 @@ void t.test('the look at READMEs would notice', async (t) => {
     '# a\n',
   ])
     t.equal(checkReadme(wrong, imports).length, 1, wrong.slice(0, 60))
-})
-
-/** A row of a table of decisions; a decision that was superseded stays, struck. */
-const DECISION = /^\| [^|]+ \| (?:valid \| (?!~~)[^|]+|superseded \| ~~[^|]+~~) \| [^|]+ \| 20\d\d-\d\d-\d\d \|$/
-
-void t.test('decisions stand in tables: subject, status, decision, reason, date', async (t) => {
-  const read = (path: string): Promise<string> => readFile(join(ROOT, path), 'utf8')
-  let count = 0
-  for (const room of new Set(sources.map(roomOf))) {
-    const text = await read(`${room}/DECISIONS.md`).catch(() => '')
-    const rows = text.split('\n').filter((line) => line.startsWith('|') && !line.startsWith('|---'))
-    const isHead = (line: string): boolean => line === '| subject | status | decision | reason | date |'
-    count += rows.length
-    t.same(
-      rows.filter((line) => !isHead(line) && !DECISION.test(line)),
-      [],
-      room,
-    )
-    t.notMatch(text, /^- /m, `${room}: no list`)
-  }
-  t.ok(count > 100, 'they were found')
-})
-
-/**
- * A command of the Bash tool that is nothing but a `sleep`, as TypeScript or as JSON: newer CLIs refuse it, and the
- * test would wait for nothing.
- */
-const BARE_SLEEP = /(?:\bbash\(|\bcommand"?: ?)(['"`])sleep [^'"`;&|]*\1/
-
-/** This file, and the contract with the CLI, which asks whether it is refused. */
-const MAY_SLEEP = ['architecture.test.ts', 'cli-contract/surroundings.ts']
-
-void t.test('no test lets the Bash tool do nothing but sleep', async (t) => {
-  const files = (await readdir(join(ROOT, 'test'), { recursive: true })).filter(
-    (file) => /\.(?:ts|json)$/.test(file) && !MAY_SLEEP.includes(file),
-  )
-  const users = (
-    await Promise.all(
-      files.map(async (file) => (BARE_SLEEP.test(await readFile(join(ROOT, 'test', file), 'utf8')) ? [file] : [])),
-    )
-  ).flat()
-  t.same(users, [], 'lasting() of test/support/environment.ts stands in its place')
-  const examples = ["bash('sleep 300')", 'bash(`sleep 300.${tag}`)', "{ command: 'sleep 250' }", '"command": "sleep 1"']
-  t.same(
-    examples.filter((example) => !BARE_SLEEP.test(example)),
-    [],
-    'it would notice',
-  )
 })
 
 /** Words that had to be learned before the code could be read, as whole words of an identifier, and what to say. */

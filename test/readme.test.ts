@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { VERSION } from '../src/platform/version.js'
 import { openReadmeService } from './support/readme-service.js'
-import { pictureCommands, readBlocks, runOnTerminal, toComparable, toPrintedPattern } from './support/readme.js'
+import { pictureCommands, readBlocks, runBlocks, toComparable, toPrintedPattern } from './support/readme.js'
 import { readPicture, toPicture } from './support/terminal-picture.js'
 import { once } from './support/deadlines.js'
 
@@ -29,17 +29,7 @@ void t.test(
     t.match(`${toComparable(banner, home)}\n`, toPrintedPattern(start), 'the start')
 
     const asking = blocks.filter(({ commands }) => !commands.startsWith('npm ') && !commands.startsWith(DOCKER))
-    const script = asking
-      .map(({ commands }, index) => `echo; echo "== ${index}"\n${commands}`)
-      .join('\n')
-      .replaceAll('localhost:8001', address)
-    const { code, chunks } = await runOnTerminal(script, env)
-    const said = chunks
-      .map(({ text }) => text)
-      .join('')
-      .split(/^== \d+\r?\n/m)
-      .slice(1)
-      .map((text) => toComparable(text, home))
+    const { code, said } = await runBlocks(asking, { address, home, env })
     t.equal(code, 0, said.at(-1) ?? '')
     t.equal(said.length, asking.length)
     for (const [index, { commands, prints }] of asking.entries()) {

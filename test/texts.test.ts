@@ -1,12 +1,14 @@
 // What people read reads as plain technical English: documents for clients, `--help`, errors, outcomes, settings.
+import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
-import ts from 'typescript'
+import ts from 'typescript-6'
 import { CLI_COMMANDS } from '../src/cli/commands.js'
 import { PROCESS_USAGE, readUsage } from '../src/main/terminal/usage.js'
 import { ERROR_TABLE } from '../src/protocol/errors.js'
-import { ROOT } from './support/paths.js'
+import { CLI, ROOT } from './support/paths.js'
 
 interface Text {
   readonly where: string
@@ -123,6 +125,39 @@ void t.test('the help of every command is among the texts', async (t) => {
     [...Object.keys(CLI_COMMANDS), ...Object.keys(PROCESS_USAGE)].filter((name) => !named(name)),
     [],
   )
+})
+
+/** Every page for people but those of the rooms, which are for whoever changes the code. */
+const PAGES = ['README.md', 'SECURITY.md', 'CONTRIBUTING.md'].concat(
+  ['deployment', 'openapi', 'src/client', 'src/simulator'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `${folder}/${name}`),
+  ),
+)
+/** A call up to the end of its line, its quotation or whatever its output goes to; of several words the first is the command. */
+const CALL = /\bcc-executor ([a-z]+)((?:\\\n|[^`|>\n])*)/g
+const FLAG = /(?<![\w-])--[a-z][\w-]*/g
+
+const listCalls = (page: string, text: string): ReadonlyArray<readonly [page: string, command: string, flag: string]> =>
+  [...text.matchAll(CALL)].flatMap(([, command = '', rest = '']) =>
+    [...rest.matchAll(FLAG)].map(([flag]) => [page, command, flag] as const),
+  )
+
+void t.test('a flag that a page gives to a command is one of that command', async (t) => {
+  const calls = PAGES.flatMap((page) => listCalls(page, readFileSync(join(ROOT, page), 'utf8'))).filter(
+    ([, command]) => Object.hasOwn(CLI_COMMANDS, command) || Object.hasOwn(PROCESS_USAGE, command),
+  )
+  t.ok(calls.length > 20, `${calls.length} flags were found`)
+  const wrong: string[] = []
+  for (const name of new Set(calls.map(([, command]) => command))) {
+    const { stdout } = await promisify(execFile)(process.execPath, [CLI, name, '--help'])
+    const known = new Set(['--help', ...[...stdout.matchAll(FLAG)].map(([flag]) => flag)])
+    for (const [page, command, flag] of calls)
+      if (command === name && !known.has(flag)) wrong.push(`${page}: cc-executor ${command} ${flag}`)
+  }
+  t.same(wrong, [])
+  t.same(listCalls('x', 'make one: `cc-executor tokens add ci --scope read`; --other'), [['x', 'tokens', '--scope']])
 })
 
 void t.test('each phrase is found where it stands', async (t) => {

@@ -5,6 +5,7 @@ import { listUpTo } from '../client/list-up-to.js'
 import { isLoopback, readConfig } from '../platform/config.js'
 import { toRemedy } from '../protocol/denials.js'
 import type { Execution, ExecutionStatus } from '../protocol/execution.js'
+import { QUERY_CHARACTERS_LIMIT } from '../protocol/limits.js'
 import { isTerminal } from '../protocol/terminal-status.js'
 import { EXIT_CODES, requireId, toMetadata, toWholeNumber, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
@@ -64,6 +65,9 @@ ${SERVICE_USAGE}`,
     })
     const count = toWholeNumber('--limit', values.limit) ?? DEFAULT_COUNT
     if (count === 0) throw new UsageError('--limit: expected 1 or more')
+    const { query } = values
+    if (query !== undefined && (query === '' || query.length > QUERY_CHARACTERS_LIMIT))
+      throw new UsageError(`--query: expected 1 to ${QUERY_CHARACTERS_LIMIT} characters`)
     if (values.csv && values.json) throw new UsageError('--csv and --json cannot be combined')
     const labels = toMetadata([...(values.metadata ?? []), ...(values.label ?? [])])
     // Safe to call them statuses: the service names the one that is none.
@@ -76,7 +80,7 @@ ${SERVICE_USAGE}`,
         status,
         scheduleId: values.schedule,
         parentId: values.parent,
-        q: values.query,
+        q: query,
         metadata: labels,
       })
       if (values.json) printJson(page)

@@ -11,6 +11,7 @@ export const REPOSITORY_FLAGS = {
   branch: one,
   depth: one,
   submodules: flag,
+  lfs: flag,
   'no-commit': flag,
   push: flag,
   'push-always': flag,
@@ -21,6 +22,7 @@ export const REPOSITORY_USAGE = `\
   --ref NAME                      branch, tag or commit to begin with; default: the default branch
   --branch NAME                   the branch on which the run works; default cc-executor/<id>
   --depth N, --submodules         so many commits of the history; submodules as well
+  --lfs                           files of Git LFS themselves, not their pointers
   --no-commit                     what changed is left uncommitted
   --push, --push-always           push the branch: if the run succeeded and no check failed, or in any case`
 
@@ -30,6 +32,7 @@ interface RepositoryFlags {
   readonly branch?: string
   readonly depth?: string
   readonly submodules?: boolean
+  readonly lfs?: boolean
   readonly 'no-commit'?: boolean
   readonly push?: boolean
   readonly 'push-always'?: boolean
@@ -44,12 +47,13 @@ export function toRepository({
   depth,
   ...others
 }: RepositoryFlags): unknown {
-  const { ref, branch, submodules } = others
+  const { ref, branch, submodules, lfs } = others
   if (repo === undefined) {
     const given = Object.keys(REPOSITORY_FLAGS).find((name) =>
       [push && 'push', always && 'push-always', isLeft && 'no-commit', depth !== undefined && 'depth'].includes(name),
     )
-    const other = Object.entries({ ref, branch, submodules }).find(([, value]) => value !== undefined)?.[0] ?? given
+    const other =
+      Object.entries({ ref, branch, submodules, lfs }).find(([, value]) => value !== undefined)?.[0] ?? given
     if (other !== undefined) throw new UsageError(`--${other} needs --repo with the address of a repository`)
     return undefined
   }
@@ -60,6 +64,7 @@ export function toRepository({
     branch,
     depth: depth === undefined ? undefined : parseNumber(depth),
     submodules,
+    lfs,
     commit: isLeft ? false : undefined,
     push: push ? 'verified' : always ? 'always' : undefined,
   }

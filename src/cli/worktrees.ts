@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { readConfig, type Config } from '../platform/config.js'
 import { isDetachedAhead, isSaved, lookAtWorktree, type WorktreeState } from '../worktrees/look-at-worktree.js'
+import { toLensGit } from '../worktrees/lens.js'
 import { removeWorktree } from '../worktrees/remove-worktree.js'
 import { listWorktreeRoots } from '../worktrees/worktree-roots.js'
 import { listWorktrees, readWorktree, type WorktreeRecord } from '../worktrees/worktree-record.js'
@@ -10,7 +11,7 @@ import { EXIT_CODES, say, UsageError, type Command } from './command.js'
 const look = async (worktree: WorktreeRecord, config: Config): Promise<WorktreeState | undefined> =>
   lookAtWorktree(worktree, {
     dataDir: config.dataDir,
-    path: config.environment['PATH'],
+    git: toLensGit(config),
     roots: await listWorktreeRoots(worktree, config),
   })
 

@@ -8,10 +8,9 @@ import { eventsOf, keepChunks, toChunk, type Chunk } from './chunk.js'
 import { LogReader, type Listener, type ReaderSource } from './log-reader.js'
 import { PAGE_BYTES, RecentChunks } from './recent-chunks.js'
 import { SharedTail } from './shared-tail.js'
+import { TailWatch, type Followed } from './tail-watch.js'
 import type { StoredEvent } from './stored-event.js'
 
-/** How soon a published message that was lost (a broken connection) is made good. */
-const SLOW_READ_MS = 2_000
 const RETRY_MS = 250
 
 /** Past and future of an execution's log as one ordered sequence. */
@@ -55,10 +54,16 @@ interface FeedOptions {
  */
 export function openEventFeed({ log, subscriber, logger, onRelayed }: FeedOptions): EventFeed {
   const tails = new Map<string, Promise<SharedTail>>()
-  const byChannel = new Map<string, { executionId: string; shared: SharedTail }>()
+  const byChannel = new Map<string, Followed>()
   const recent = new RecentChunks(log)
   const forms = new ChunkForms()
   let isClosed = false
+  const watch = new TailWatch({
+    log,
+    logger,
+    list: () => [...byChannel.values()],
+    repair: ({ executionId, shared }) => repair(executionId, shared),
+  })
 
   subscriber.on('messageBuffer', (channel: Buffer, batch: Buffer) => {
     const entry = byChannel.get(channel.toString('latin1'))
@@ -73,7 +78,7 @@ export function openEventFeed({ log, subscriber, logger, onRelayed }: FeedOption
     for (const { executionId, shared } of byChannel.values()) repair(executionId, shared)
   })
 
-  /** Reads the log from where the tail ends. Failures wait for the next slow read. */
+  /** Reads the log from where the tail ends. Failures wait for the next look. */
   function repair(executionId: string, shared: SharedTail): void {
     shared.repairing ??= readOn(executionId, shared)
       .catch((error: unknown) => logger.debug({ executionId, err: error }, 'the log could not be read; trying again'))
@@ -102,7 +107,7 @@ export function openEventFeed({ log, subscriber, logger, onRelayed }: FeedOption
 
   async function openTail(executionId: string): Promise<SharedTail> {
     const channel = log.channelOf(executionId)
-    // ioredis subscribes again by itself after a reconnect; meanwhile the slow reads carry on.
+    // ioredis subscribes again by itself after a reconnect; meanwhile the looks carry on.
     const subscribed = subscriber.subscribe(channel).catch(() => undefined)
     if (subscriber.status === 'ready') await subscribed
     const { chunks } = await log.readLast(executionId).catch((error: unknown) => {
@@ -111,12 +116,8 @@ export function openEventFeed({ log, subscriber, logger, onRelayed }: FeedOption
     })
     const shared = new SharedTail((chunks[0]?.first ?? 1) - 1)
     shared.tail.add(chunks)
-    shared.timer = setInterval(() => {
-      shared.trim()
-      repair(executionId, shared)
-    }, SLOW_READ_MS)
-    shared.timer.unref()
     byChannel.set(channel, { executionId, shared })
+    watch.begin()
     // What was published between the subscription and the read above is in the log.
     repair(executionId, shared)
     return shared
@@ -159,7 +160,6 @@ export function openEventFeed({ log, subscriber, logger, onRelayed }: FeedOption
     release(executionId, reader, shared) {
       shared.readers.delete(reader)
       if (shared.readers.size > 0) return
-      clearInterval(shared.timer)
       tails.delete(executionId)
       byChannel.delete(log.channelOf(executionId))
       if (!isClosed) subscriber.unsubscribe(log.channelOf(executionId)).catch(() => undefined)
@@ -208,6 +208,7 @@ export function openEventFeed({ log, subscriber, logger, onRelayed }: FeedOption
     },
     close() {
       isClosed = true
+      watch.close()
       for (const { shared } of byChannel.values()) shared.wake()
     },
   }

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { Redis } from 'ioredis'
 import { createLimiter } from '../platform/limiter.js'
+import { unpackJson } from '../platform/packed-json.js'
 import { keyRoot } from '../platform/redis.js'
 import { openScripts } from '../platform/redis-scripts.js'
 import { SCRIPTS } from './scripts.generated.js'
@@ -41,6 +42,8 @@ export interface EventLog {
   readChunks(executionId: string, after: number, maxBytes: number, limit?: number): Promise<ChunkPage>
   /** The newest events, as many as were written at once. */
   readLast(executionId: string): Promise<ChunkPage>
+  /** Where each of these logs ends; -1: there is no such log. */
+  readEnds(executionIds: readonly string[]): Promise<number[]>
   channelOf(executionId: string): string
 }
 
@@ -56,6 +59,7 @@ interface LogScripts {
     marks: '1' | '',
   ): string
   ccReadLastBuffer(id: string): [lastSeq: number, batch?: Buffer]
+  ccReadEnds(...ids: string[]): number[]
 }
 
 /**
@@ -64,13 +68,16 @@ interface LogScripts {
  */
 const READS_AT_ONCE = 8
 
+/** By one script: 0.2 ms of Redis. */
+const ENDS_AT_ONCE = 250
+
 /** Of a batch that was stored: how many events, and how long that took. */
 export type OnAppended = (executionId: string, events: number, seconds: number) => void
 
 export function createEventLog(redis: Redis, prefix: string, onAppended?: OnAppended): EventLog {
   const root = keyRoot(prefix)
-  const { ccAppend, ccReadLast } = SCRIPTS
-  const run = openScripts<LogScripts>(redis, root, { ccAppend, ccReadLast })
+  const { ccAppend, ccReadEnds, ccReadLast } = SCRIPTS
+  const run = openScripts<LogScripts>(redis, root, { ccAppend, ccReadEnds, ccReadLast })
   const entries = new LogEntries(redis, prefix)
   const limited = createLimiter(READS_AT_ONCE)
   /** Where Redis is away nothing is read: everybody hears so within the time of a command, and waits for no turn. */
@@ -104,8 +111,14 @@ export function createEventLog(redis: Redis, prefix: string, onAppended?: OnAppe
     readChunks,
     async readLast(executionId) {
       const [lastSeq, batch] = await read(() => run('ccReadLastBuffer', executionId))
-      const chunk = batch && toChunk(batch)
+      const chunk = batch && toChunk(unpackJson(batch))
       return { lastSeq, chunks: chunk ? [chunk] : [] }
+    },
+    async readEnds(executionIds) {
+      const ends: number[] = []
+      for (let at = 0; at < executionIds.length; at += ENDS_AT_ONCE)
+        ends.push(...(await read(() => run('ccReadEnds', ...executionIds.slice(at, at + ENDS_AT_ONCE)))))
+      return ends
     },
     channelOf: (executionId) => `${root}:channel:${executionId}`,
   }

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import { unpackJson } from '../platform/packed-json.js'
 import { keyRoot } from '../platform/redis.js'
 import { openScripts } from '../platform/redis-scripts.js'
 import { cutAfter, cutTo, toChunk, type Chunk, type ChunkPage } from './chunk.js'
@@ -27,7 +28,8 @@ interface ReadScripts {
 
 type Entry = readonly [id: Buffer, fields: readonly [name: Buffer, lines: Buffer]]
 
-const toChunks = (batches: readonly Buffer[]): Chunk[] => batches.map(toChunk).filter((chunk) => chunk !== undefined)
+const toChunks = (batches: readonly Buffer[]): Chunk[] =>
+  batches.map((batch) => toChunk(unpackJson(batch))).filter((chunk) => chunk !== undefined)
 
 /** Of a map in the order of its keys: the oldest go. */
 function keepNewest(map: Map<string, unknown>, count: number): void {
@@ -86,8 +88,9 @@ export class LogEntries {
       this.#large.set(executionId, average)
       keepNewest(this.#large, LOGS_KEPT)
     }
-    // The first batch may begin at or before the cursor.
-    return { lastSeq, chunks: toChunks(batches).map((chunk) => cutAfter(chunk, after)) }
+    // The first batch may begin at or before the cursor; one that is packed comes as a whole.
+    const chunks = toChunks(batches).map((chunk) => cutAfter(chunk, after))
+    return { lastSeq, chunks: limit > 0 ? chunks.map((chunk) => cutTo(chunk, after + limit)) : chunks }
   }
 
   /** What the page before has left of its last entry, then the next entry; seldom more. */

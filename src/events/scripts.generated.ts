@@ -67,6 +67,11 @@ end`,
 end
 if ARGV[7] == '1' then exceedMemory() end
 return appendBatch(ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6])`,
+  'read-ends': `local ends = {}
+for index, id in ipairs(ARGV) do
+  ends[index] = tonumber(redis.call('HGET', key('log', id), 'lastSeq') or '-1')
+end
+return ends`,
   'read-last': `local id = ARGV[1]
 local last = redis.call('HGET', key('log', id), 'lastSeq')
 if not last then return {-1} end
@@ -82,6 +87,7 @@ return {tonumber(last), entry and entry[2][2]}`,
   end
   return string.sub(lines, start, stop - 1)
 end
+local BRACE = 123
 local id, after, maxBytes, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local log = redis.call('HMGET', key('log', id), 'lastSeq', 'bytes')
 if not log[1] then return {-1, 0} end
@@ -96,7 +102,7 @@ while size < maxBytes do
     if size > 0 and size + #lines > maxBytes then return answer end
     local events = 0
     local entryLast = tonumber(string.match(entry[1], '^%d+'))
-    if limit > 0 then
+    if limit > 0 and string.byte(lines) == BRACE then
       local first = tonumber(string.match(lines, '^{"seq":(%d+)'))
       events = entryLast - first + 1
       if first <= after or entryLast > after + limit then
@@ -109,7 +115,7 @@ while size < maxBytes do
     size = size + math.max(#lines, 1)
     cursor = '(' .. entry[1]
     count = math.floor((maxBytes - size) * (#answer - 2) / size)
-    if limit > 0 then count = math.min(count, math.ceil((after + limit - entryLast) / events)) end
+    if events > 0 then count = math.min(count, math.ceil((after + limit - entryLast) / events)) end
     count = math.max(1, math.min(64, count))
   end
   if #entries < asked then break end
@@ -125,6 +131,9 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/holds-fence',
     'include/last-seq', 'platform/include/now-ms', 'include/owe-follow-up', 'include/mark-message',
     'include/mark-messages', 'include/write', 'append',
+  ),
+  ccReadEnds: join(
+    'platform/include/root', 'platform/include/key', 'read-ends',
   ),
   ccReadLast: join(
     'platform/include/root', 'platform/include/key', 'read-last',

@@ -17,7 +17,6 @@ export class SharedTail {
   readonly readers = new Set<Reader>()
   /** Set while the log is read for this tail, so that one gap is repaired once. */
   repairing: Promise<void> | undefined
-  timer: NodeJS.Timeout | undefined
   #round: Iterator<Reader> | undefined
   /** Something came while readers were woken. */
   #isStale = false

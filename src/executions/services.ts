@@ -7,6 +7,7 @@ import type { Config } from '../platform/config.js'
 import type { Logger } from '../platform/logger.js'
 import type { ControlMessage } from '../queue/control-channel.js'
 import type { ExecutionQueue } from '../queue/execution-queue.js'
+import type { GrantKey } from '../verification/grant-key.js'
 import type { SigningKey } from '../verification/signing-key.js'
 import type { ScheduleAlarms } from '../queue/schedule-alarms.js'
 import type { ScheduleStore } from '../schedules/schedule-store.js'
@@ -43,6 +44,8 @@ export interface DomainServices extends ReadServices {
    * What this process signs receipts with. @throws ConfigError where its file cannot be used, which the start finds out
    */
   readonly signingKey: () => Promise<SigningKey>
+  /** What the processes of this data folder vouch with for the rights of a request. @throws ConfigError the same */
+  readonly grantKey: () => Promise<GrantKey>
   /** Where callers' schemas are compiled and tried. */
   readonly schemas: SchemaChecks
   /** What is counted; undefined: metrics are off. */

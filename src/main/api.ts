@@ -97,6 +97,7 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     const services = openApiServices({ config, redisUrl, logger, lifetime, configured: tokens?.shown, traces })
     const serve = waitLonger(services.redis, config.redisWaitSeconds * 1_000)
     await services.signingKey()
+    await services.grantKey()
     await services.tokens.limitConfigured(tokens?.shown ?? [])
     const eviction = await services.eviction()
     if (eviction !== undefined) logger.warn(`${eviction} New executions are refused until then.`)

@@ -5,6 +5,7 @@ import { CredentialPool } from '../executions/claim/credential-pool.js'
 import type { RunServices } from '../executions/claim/run-services.js'
 import { sandboxLevelsOf } from '../executions/claim/sandbox-levels.js'
 import { HeldRuns } from '../executions/claim/held-runs.js'
+import { NO_STANDBY, type Standby } from '../executions/claim/standby.js'
 import { StartGate } from '../executions/claim/start-gate.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep/sweep-executions.js'
 import { sweepOwners } from '../executions/sweep/sweep-owners.js'
@@ -31,6 +32,7 @@ import { describeCredentials } from './lifecycle/describe-credentials.js'
 import { openClaudeWatch } from './lifecycle/claude-watch.js'
 import { openDataFolder } from './lifecycle/open-data-folder.js'
 import { openDomain, openMetrics, readDeploymentId } from './lifecycle/open-services.js'
+import { openStandby, type OpenStandby } from './lifecycle/open-standby.js'
 import { openTraceBook, openTraces } from './lifecycle/open-traces.js'
 import { createPresence } from './lifecycle/presence.js'
 import { repeat } from './lifecycle/repeat.js'
@@ -44,6 +46,8 @@ const SILENCE_MS = 2_000
 
 export interface WorkerProcess {
   readonly state: WorkerState
+  /** The CLIs that stand by now, as its next announcement will tell. */
+  readonly standby: Standby['state']
   /** Takes nothing new, gives what runs the drain time (`at once`: none), ends the rest honestly. Idempotent. */
   close(how?: 'at once'): Promise<void>
 }
@@ -92,6 +96,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       logger.warn({ level: containment.level }, containment.detail)
     const domain = openDomain({ config, redisUrl, logger, lifetime, traces }, 'keeper')
     await domain.signingKey()
+    await domain.grantKey()
     const workerId = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
     const services: RunServices = {
       ...domain,
@@ -108,8 +113,12 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       mask,
       startGate: new StartGate(availableParallelism()),
       heldRuns: new HeldRuns(config.maxHeld),
+      get standby() {
+        return standby?.pool ?? NO_STANDBY
+      },
       live: new Map(),
     }
+    let standby: OpenStandby | undefined
 
     const startedAt = new Date().toISOString()
     const describe = (running: number, draining: boolean): WorkerState => ({
@@ -132,6 +141,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       claude: claude.state(),
       permissionMode: config.permissionMode,
       hooks: hookLedger.state(),
+      standby: services.standby.state(),
     })
 
     const control = lifetime.own(
@@ -176,19 +186,25 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
     worker = lifetime.own('queue worker', openExecutionWorker(services, redisUrl), (opened) =>
       opened.close(drainMs, (wait = openBoundedWait(announce, SILENCE_MS))),
     )
+    const announceChange = (): void =>
+      void announce().catch((error: unknown) =>
+        logger.debug({ err: error }, 'a change could not be announced; the next announcement will include it'),
+      )
+    // What waits for nobody goes first.
+    standby = lifetime.own(
+      'standby',
+      openStandby(services, { mayStart: () => claude.pausedBecause() === undefined, onReady: announceChange }),
+      (opened) => opened.close(),
+    )
     onClaudeChange = () => {
       worker.setHeld(claude.pausedBecause() !== undefined)
-      announce().catch((error: unknown) =>
-        logger.debug(
-          { err: error },
-          'a change of the CLI could not be announced; the next announcement will include it',
-        ),
-      )
+      announceChange()
     }
     worker.setHeld(claude.pausedBecause() !== undefined)
     await announce()
     return {
       state: describe(0, false),
+      standby: () => services.standby.state(),
       close(how) {
         if (how === 'at once') drainMs = 0
         return lifetime.close()

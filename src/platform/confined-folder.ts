@@ -72,6 +72,20 @@ async function inParent<Result>(
 }
 
 /**
+ * A regular file, opened for reading: through no link, waiting for no fifo, and no device.
+ * @throws ConfinedPathError, or an errno exception
+ */
+export function openConfined(root: string, path: string): Promise<FileHandle> {
+  return inParent(root, path, false, async (address, name) => {
+    const file = await open(`${address}/${name}`, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+    const stats = await file.stat()
+    if (stats.isFile()) return file
+    await file.close()
+    throw new ConfinedPathError(describeKind(stats))
+  })
+}
+
+/**
  * A regular file's bytes; `too_large` beyond the limit, undefined where there is none that can be read.
  * Waits for no fifo, opens no device for reading, follows no link.
  */
@@ -81,25 +95,22 @@ export async function readConfined(
   limitBytes: number,
 ): Promise<Buffer | 'too_large' | undefined> {
   try {
-    return await inParent(root, path, false, async (address, name) => {
-      const file = await open(`${address}/${name}`, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
-      try {
-        const stats = await file.stat()
-        if (!stats.isFile()) return undefined
-        if (stats.size > limitBytes) return 'too_large'
-        const bytes = Buffer.alloc(stats.size + 1)
-        let length = 0
-        for (;;) {
-          const { bytesRead } = await file.read(bytes, length, bytes.length - length, length)
-          length += bytesRead
-          // Longer than it was a moment ago: somebody is writing it.
-          if (length === bytes.length) return undefined
-          if (bytesRead === 0) return bytes.subarray(0, length)
-        }
-      } finally {
-        await file.close()
+    const file = await openConfined(root, path)
+    try {
+      const { size } = await file.stat()
+      if (size > limitBytes) return 'too_large'
+      const bytes = Buffer.alloc(size + 1)
+      let length = 0
+      for (;;) {
+        const { bytesRead } = await file.read(bytes, length, bytes.length - length, length)
+        length += bytesRead
+        // Longer than it was a moment ago: somebody is writing it.
+        if (length === bytes.length) return undefined
+        if (bytesRead === 0) return bytes.subarray(0, length)
       }
-    })
+    } finally {
+      await file.close()
+    }
   } catch {
     return undefined
   }

@@ -65,6 +65,7 @@ export const EVENT_DATA = {
     projectInstructions: ProjectInstructions.optional().meta({
       description: 'What the workspace says to Claude; absent where it says nothing, or is trusted.',
     }),
+    standby: z.literal(true).optional().meta({ description: 'The CLI was started before and waited for it.' }),
   }),
   'text.delta': z.object({
     message: z

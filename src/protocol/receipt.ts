@@ -101,6 +101,9 @@ export const Receipt = z
     startedAt: Timestamp.optional(),
     finishedAt: Timestamp,
     process: ReceiptProcess.optional().meta({ description: 'Absent if the CLI was never started.' }),
+    standby: z.literal(true).optional().meta({
+      description: 'The CLI of its last attempt was started before the execution came, and waited for it.',
+    }),
     outcome: z.strictObject({
       status: TerminalStatus,
       code: OutcomeCode.optional(),

@@ -38,6 +38,14 @@ export const RepositoryRequest = z
           'Check out submodules as well, each only if the operator’s list allows its URL; default false. Changes in ' +
           'them are not committed.',
       }),
+    lfs: z
+      .boolean()
+      .optional()
+      .meta({
+        description:
+          'Files of Git LFS are checked out themselves, and changed ones are committed as their pointers; default ' +
+          'false: they stay pointers. The worker needs git-lfs; files of submodules stay pointers.',
+      }),
     commit: z.boolean().optional().meta({
       description: 'Default true: after the run the worker commits what changed, as the operator’s author.',
     }),

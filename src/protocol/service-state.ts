@@ -91,6 +91,10 @@ export const WorkerState = z
     permissionMode: z.string(),
     hooks: HooksState.optional(),
     account: ClaudeAccountState.optional(),
+    standby: z
+      .object({ ready: z.number().int(), wanted: z.number().int() })
+      .optional()
+      .meta({ description: 'How many CLIs stand by, of how many that should.' }),
   })
   .meta({ id: 'WorkerState' })
 export type WorkerState = z.infer<typeof WorkerState>
@@ -201,7 +205,15 @@ export const Readiness = z
     parts: z.object({
       redis: PartState,
       queue: PartState.extend({ depth: z.number().int().optional() }),
-      workers: PartState.extend({ count: z.number().int(), blockedCredentials: z.array(BlockedCredential).optional() }),
+      workers: PartState.extend({
+        count: z.number().int(),
+        blockedCredentials: z.array(BlockedCredential).optional(),
+        standby: z
+          .number()
+          .int()
+          .optional()
+          .meta({ description: 'CLIs of all workers that are started and wait for an execution.' }),
+      }),
       claude: PartState.extend({
         version: z.string().optional(),
         defaultModel: z.string().optional(),

@@ -21,12 +21,15 @@ export async function makeGitFolder(
     branch,
     url,
     upstream,
+    more = '',
   }: {
     readonly commit: string
     /** undefined: none, as in a submodule. */
     readonly branch?: string | undefined
     readonly url: string
     readonly upstream?: string | undefined
+    /** Of its configuration. */
+    readonly more?: string
   },
 ): Promise<void> {
   for (const name of ['objects/pack', 'objects/info', 'refs/heads', 'refs/tags', 'info'])
@@ -35,7 +38,7 @@ export async function makeGitFolder(
   await writeFile(
     join(folder, 'config'),
     `${CONFIG}\tbare = false\n\tlogallrefupdates = true\n` +
-      `[remote "origin"]\n\turl = "${quoted}"\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n`,
+      `[remote "origin"]\n\turl = "${quoted}"\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n${more}`,
   )
   if (branch !== undefined) await writeReference(folder, `refs/heads/${branch}`, commit)
   if (upstream !== undefined) await writeReference(folder, `refs/remotes/origin/${upstream}`, commit)

@@ -7,6 +7,8 @@ import { removeTree } from '../platform/remove-tree.js'
 import { parseRepositoryUrl } from '../platform/repository-url.js'
 import type { RepositoryRequest } from '../protocol/repositories.js'
 import { giveObjects, makeGitFolder, writeReference } from './bare-repository.js'
+import { LFS_CONFIG, LFS_FILTER } from './lfs.js'
+import { giveFiles, listFiles } from './lfs-store.js'
 import { obtain, obtainInto, type Mirrors } from './mirror.js'
 import { runGit } from './run-git.js'
 import { checkOutSubmodules } from './submodules.js'
@@ -21,6 +23,8 @@ const State = z.object({
   depth: z.number().optional(),
   upstream: z.string().optional(),
   commit: z.boolean(),
+  /** Files of Git LFS are there themselves. */
+  lfs: z.boolean().optional(),
   push: z.enum(['never', 'verified', 'always']),
   /** Where the next run begins. */
   head: Commit,
@@ -129,6 +133,7 @@ async function makeCheckout(
     args: ['read-tree', '-u', '--reset', commit],
     cwd: path,
     env: { GIT_DIR: keeper, GIT_WORK_TREE: path },
+    options: request.lfs === true ? LFS_FILTER : [],
     writable: [keeper],
   })
   const state: CheckoutState = {
@@ -139,6 +144,7 @@ async function makeCheckout(
     depth: request.depth,
     upstream,
     commit: request.commit ?? true,
+    lfs: request.lfs,
     push: request.push ?? 'never',
     head: commit,
     run: { id: executionId, base: commit },
@@ -158,9 +164,10 @@ async function renewGitFolder({ folder, workspace }: CheckoutPlace, state: Check
   const keeper = keeperOf(folder)
   const git = join(workspace.address, '.git')
   await removeTree(git)
-  const { branch, url, upstream, run } = state
-  await makeGitFolder(git, { commit: run.base, branch, url, upstream })
+  const { branch, url, upstream, run, lfs = false } = state
+  await makeGitFolder(git, { commit: run.base, branch, url, upstream, more: lfs ? LFS_CONFIG : '' })
   await giveObjects(keeper, git, 'copy')
+  if (lfs) await giveFiles(keeper, git, await listFiles(keeper), 'copy')
   await rm(join(git, 'index'), { force: true })
   await copyFile(join(keeper, 'index'), join(git, 'index'))
 }

@@ -4,7 +4,11 @@ import type { OpenFolder } from '../platform/open-folder.js'
 import { readGitHead } from '../verification/git-head.js'
 import { writeReference } from './bare-repository.js'
 import type { Checkout } from './checkout.js'
-import { GitError } from './git-error.js'
+import type { GitOption } from '../git/git-environment.js'
+import { GitError } from '../git/git-error.js'
+import { LFS_FILTER } from './lfs.js'
+import { listNewPointers, type LfsPointer } from './lfs-pointers.js'
+import { findMissing, takeFiles } from './lfs-store.js'
 import { runGit, tooLarge, type GitCall, type GitMeans } from './run-git.js'
 
 const SHOWN = 100
@@ -21,6 +25,8 @@ export interface Committed {
   readonly insertions: number
   readonly deletions: number
   readonly notCommitted: readonly string[]
+  /** Files of Git LFS that the commits have brought; none where they are not looked after. */
+  readonly files: readonly LfsPointer[]
 }
 
 interface CommitOptions {
@@ -38,11 +44,13 @@ class Keeper {
   readonly #means: GitMeans
   readonly #keeper: string
   readonly #workspace: string
+  readonly #options: readonly GitOption[]
 
-  constructor(means: GitMeans, keeper: string, workspace: string) {
+  constructor(means: GitMeans, keeper: string, workspace: string, options: readonly GitOption[]) {
     this.#means = means
     this.#keeper = keeper
     this.#workspace = workspace
+    this.#options = options
   }
 
   /** On what the worker has written itself. */
@@ -56,6 +64,7 @@ class Keeper {
     const { stdout } = await runGit(this.#means, {
       args,
       cwd: this.#workspace,
+      options: this.#options,
       writable: [this.#keeper],
       ...more,
       env: { GIT_DIR: this.#keeper, GIT_WORK_TREE: this.#workspace, ...more.env },
@@ -171,7 +180,8 @@ export async function commitChanges(
   { checkout, workspace, author, message, limitBytes }: CommitOptions,
 ): Promise<Committed> {
   const { keeper, base, state } = checkout
-  const git = new Keeper(means, keeper, workspace.path)
+  const { lfs = false } = state
+  const git = new Keeper(means, keeper, workspace.path, lfs ? LFS_FILTER : [])
   // Of a worker that was killed in the middle of this.
   for (const name of await readdir(keeper)) if (name.endsWith('.lock')) await rm(join(keeper, name), { force: true })
   const own = await importCommits(git, workspace, base)
@@ -192,8 +202,12 @@ export async function commitChanges(
     }
   }
   await writeReference(keeper, `refs/heads/${state.branch}`, head)
-  if (head === base) return { base, head, tree, commits: 0, filesChanged: 0, insertions: 0, deletions: 0, notCommitted }
+  const known = { base, head, tree, notCommitted }
+  if (head === base) return { ...known, commits: 0, filesChanged: 0, insertions: 0, deletions: 0, files: [] }
   const commits = Number(await git.own(['rev-list', '--count', `${base}..${head}`]))
   const statistics = toStatistics(await git.own(['diff', '--shortstat', ...COMPARE, base, head]))
-  return { base, head, tree, commits, ...statistics, notCommitted }
+  const files = lfs ? await listNewPointers(means, keeper, { base, head }) : []
+  // What the run's own git has put aside with its commits.
+  await takeFiles(join(workspace.address, '.git'), keeper, await findMissing(keeper, files))
+  return { ...known, commits, ...statistics, files }
 }

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { COMPARE, toIdentity, type Committed } from './commit-changes.js'
-import { GitError } from './git-error.js'
+import { GitError } from '../git/git-error.js'
 import { runGit, type GitMeans } from './run-git.js'
 
 /** What is handed out of a run's commits; undefined: there is none, or it is larger than what is kept. */

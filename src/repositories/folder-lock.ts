@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { sleep } from '../platform/abort-signals.js'
 import { machineId } from '../platform/folder-identity.js'
 import { readProcessStart } from '../platform/process-identity.js'
-import { GitError } from './git-error.js'
+import { GitError } from '../git/git-error.js'
 
 /** The holder says so often that it is alive; on another host, who has not for so long is dead. */
 const SIGN_MS = 3_000

@@ -3,7 +3,7 @@ import { isAbsolute, join } from 'node:path'
 import type { RepositoryAddress } from '../platform/repository-url.js'
 import { quoteForShell } from '../platform/shell-quote.js'
 import { secretsOf } from '../platform/secret-values.js'
-import { GitError } from './git-error.js'
+import { GitError } from '../git/git-error.js'
 
 /** What one line of the operator's file says. */
 type Credential =

@@ -8,9 +8,12 @@ import type { RepositoryAddress } from '../platform/repository-url.js'
 import type { RepositorySettings } from '../platform/repository-settings.js'
 import { giveObjects, makeBare } from './bare-repository.js'
 import { withLock } from './folder-lock.js'
-import { openAccess } from './git-credentials.js'
-import { GitError } from './git-error.js'
+import { fetchInto } from './fetch-into.js'
+import { GitError } from '../git/git-error.js'
 import { findReference, type Found } from './find-reference.js'
+import { fetchFiles } from './lfs.js'
+import type { LfsPointer } from './lfs-pointers.js'
+import { giveFiles } from './lfs-store.js'
 import { makeSeed, type Seed } from './seed.js'
 import { runGit, type GitCall, type GitMeans } from './run-git.js'
 
@@ -27,6 +30,14 @@ interface Obtained extends Seed {
   readonly commit: string
   /** The branch that `ref` named, if it named one. */
   readonly upstream: string | undefined
+  /** Files of Git LFS that the seed has beside; undefined: they were not asked for. */
+  readonly files: readonly LfsPointer[] | undefined
+}
+
+export interface Wanted {
+  readonly ref?: string | undefined
+  readonly depth?: number | undefined
+  readonly lfs?: boolean | undefined
 }
 
 const EVERYTHING = ['+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*']
@@ -74,7 +85,7 @@ class Mirror {
   }
 
   /** @param askedAt what was fetched later is new enough */
-  async obtain(ref: string | undefined, depth: number | undefined, askedAt: number): Promise<Obtained> {
+  async obtain(wanted: Wanted, askedAt: number): Promise<Obtained> {
     await makeFolder(this.#place, 0o700)
     if (await exists(this.#busy)) await clearKilled(this.#place)
     await writeFile(this.#busy, '')
@@ -84,19 +95,21 @@ class Mirror {
     await utimes(used, new Date(), new Date())
     const isNew = !(await exists(join(this.#bare, 'HEAD')))
     try {
-      return await this.#obtain(ref, depth, askedAt)
+      return await this.#obtain(wanted, askedAt)
     } catch (error) {
+      // What a git that was ended has left behind would be in the way of the next one.
+      await ((await exists(this.#fetched)) ? clearKilled(this.#place) : removeTree(this.#bare))
       if (isNew || !(error instanceof GitError) || error.kind !== 'failed' || !DAMAGED.test(error.message)) throw error
       await removeTree(this.#place)
       await makeFolder(this.#place, 0o700)
       await writeFile(used, this.#address.url)
-      return await this.#obtain(ref, depth, askedAt)
+      return await this.#obtain(wanted, askedAt)
     } finally {
       await rm(this.#busy, { force: true })
     }
   }
 
-  async #obtain(ref: string | undefined, depth: number | undefined, askedAt: number): Promise<Obtained> {
+  async #obtain({ ref, depth, lfs = false }: Wanted, askedAt: number): Promise<Obtained> {
     if (!(await exists(join(this.#bare, 'HEAD')))) {
       await removeTree(this.#bare)
       await rm(this.#fetched, { force: true })
@@ -105,7 +118,11 @@ class Mirror {
     const { commit, upstream } = await this.#resolve(ref, askedAt)
     const { means, settings } = this.#mirrors
     const seed = await makeSeed(means, { place: this.#place, mirror: this.#bare, commit, depth, settings })
-    return { ...seed, commit, upstream }
+    if (!lfs) return { ...seed, commit, upstream, files: undefined }
+    const where = { address: this.#address, settings, mirror: this.#bare, commit }
+    const files = await fetchFiles(means, where)
+    await giveFiles(this.#bare, seed.seed, files, 'link')
+    return { ...seed, commit, upstream, files }
   }
 
   async #resolve(ref: string | undefined, askedAt: number): Promise<Found> {
@@ -159,31 +176,9 @@ class Mirror {
     await this.#repack()
   }
 
-  async #fetch(refspecs: readonly string[]): Promise<void> {
+  #fetch(refspecs: readonly string[]): Promise<void> {
     const { means, settings } = this.#mirrors
-    const { url, kind } = this.#address
-    const access = await openAccess(this.#address, settings.credentialsFile, means.home)
-    await runGit(means, {
-      args: [
-        'fetch',
-        '--quiet',
-        '--prune',
-        '--no-tags',
-        '--update-shallow',
-        '--no-write-fetch-head',
-        '--no-auto-maintenance',
-        '--no-recurse-submodules',
-        '--end-of-options',
-        url,
-        ...refspecs,
-      ],
-      cwd: this.#bare,
-      env: { ...access.env, GIT_DIR: this.#bare },
-      options: access.options,
-      readable: kind === 'local' ? [url] : [],
-      isRemote: kind !== 'local',
-      growth: { folder: this.#bare, limitBytes: settings.limitBytes },
-    })
+    return fetchInto(means, this.#bare, { address: this.#address, settings }, refspecs)
   }
 
   /** Every fetch brings a pack; many of them are slow to look through. */
@@ -213,16 +208,12 @@ const PACKS_LIMIT = 30
  * The commit that `ref` is now, with all that it needs, on this host. However many ask for one repository at once, it
  * is fetched once at a time, and whoever has waited takes what was fetched meanwhile. @throws GitError
  */
-export async function obtain(
-  mirrors: Mirrors,
-  address: RepositoryAddress,
-  { ref, depth }: { readonly ref?: string | undefined; readonly depth?: number | undefined },
-): Promise<Obtained> {
+export async function obtain(mirrors: Mirrors, address: RepositoryAddress, wanted: Wanted): Promise<Obtained> {
   const askedAt = Date.now()
   await makeFolder(mirrors.folder, 0o700)
   const place = placeOfMirror(mirrors.folder, address)
   return withLock(`${place}.lock`, mirrors.means.signal, () =>
-    new Mirror(mirrors, address, place).obtain(ref, depth, askedAt),
+    new Mirror(mirrors, address, place).obtain(wanted, askedAt),
   )
 }
 
@@ -234,6 +225,7 @@ export async function obtainInto(mirrors: Mirrors, bare: string, get: () => Prom
       await removeTree(bare)
       await makeBare(bare)
       await giveObjects(obtained.seed, bare, 'link')
+      await giveFiles(obtained.seed, bare, obtained.files ?? [], 'link')
       return obtained
     } catch (error) {
       const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT'

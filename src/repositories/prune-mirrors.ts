@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { removeTree } from '../platform/remove-tree.js'
 import type { RepositorySettings } from '../platform/repository-settings.js'
 import { withLock } from './folder-lock.js'
+import { lfsOf } from './lfs-store.js'
 import { removeAside } from './mirror.js'
 import { sizeOfFolder } from './run-git.js'
 
@@ -22,8 +23,9 @@ async function measure(place: string): Promise<MirrorSize> {
     () => 0,
   )
   const seeds = await readdir(join(place, 'seeds')).catch(() => [])
-  const packs = [join(place, 'mirror.git'), ...seeds.map((name) => join(place, 'seeds', name))]
-  const sizes = await Promise.all(packs.map((bare) => sizeOfFolder(join(bare, 'objects/pack'))))
+  const repositories = [join(place, 'mirror.git'), ...seeds.map((name) => join(place, 'seeds', name))]
+  const folders = repositories.flatMap((bare) => [join(bare, 'objects/pack'), lfsOf(bare)])
+  const sizes = await Promise.all(folders.map((folder) => sizeOfFolder(folder)))
   return { place, usedAt, bytes: sizes.reduce((sum, size) => sum + size, 0) }
 }
 

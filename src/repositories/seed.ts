@@ -5,7 +5,7 @@ import { makeFolder } from '../platform/make-folder.js'
 import type { RepositorySettings } from '../platform/repository-settings.js'
 import { removeTree } from '../platform/remove-tree.js'
 import { giveObjects, makeBare } from './bare-repository.js'
-import { GitError } from './git-error.js'
+import { GitError } from '../git/git-error.js'
 import { runGit, tooLarge, type GitMeans } from './run-git.js'
 
 /** A repository with what one commit needs and nothing else; once it is there it does not change. */

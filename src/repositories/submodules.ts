@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { removeTree } from '../platform/remove-tree.js'
 import { parseRepositoryUrl, RepositoryUrlError, type RepositoryAddress } from '../platform/repository-url.js'
 import { giveObjects, makeGitFolder } from './bare-repository.js'
-import { GitError } from './git-error.js'
+import { GitError } from '../git/git-error.js'
 import { obtain, obtainInto, type Mirrors } from './mirror.js'
 import { runGit } from './run-git.js'
 

@@ -20,7 +20,8 @@ let isEnding = false
 const compiler = spawn(
   process.execPath,
   [
-    join(checkoutDirectory, 'node_modules/typescript/bin/tsc'),
+    // TypeScript 7.0.2 watches, and sees no change of a file.
+    join(checkoutDirectory, 'node_modules/typescript-6/bin/tsc'),
     '-p',
     'tsconfig.build.json',
     '--watch',

@@ -16,6 +16,7 @@ const TESTS = [
   'test/started/npm-start.test.ts',
   'test/started/processes.test.ts',
   'test/mcp/mcp.test.ts',
+  'test/mcp/services.test.ts',
   'test/executions/runs.test.ts',
   'test/client/client.test.ts',
   'test/routes/execute.test.ts',
@@ -25,6 +26,7 @@ const TESTS = [
   'test/rpc/subscriptions.test.ts',
   'test/rpc/original-dialect.test.ts',
   'test/events/events.test.ts',
+  'test/events/event-feed.test.ts',
   'test/events/live-tail.test.ts',
   'test/supervision/supervised-process.test.ts',
 ]

@@ -18,7 +18,7 @@ socket(my $listener, 2, 1, 0) or die "socket: $!\n";
 setsockopt($listener, 1, 2, pack 'i', 1);
 bind($listener, pack 'S n C4 x8', 2, $port, 127, 0, 0, 1) or die "bind: $!\n";
 listen($listener, 128) or die "listen: $!\n";
-my $pid = fork;
+my ($own, $pid) = ($$, fork);
 defined $pid or die "fork: $!\n";
 if ($pid) { $SIG{PIPE} = 'DEFAULT'; exec { $command[0] } @command or die "$command[0]: $!\n" }
 
@@ -46,7 +46,10 @@ while (1) {
     vec($r, $fd, 1) = 1 if $reads{$fd} && length $out{$peer{$fd}} < 262144;
     vec($w, $fd, 1) = 1 if length $out{$fd};
   }
-  next if select($r, $w, undef, undef) <= 0;
+  my $count = select $r, $w, undef, 2;
+  # A worker that dies while bubblewrap starts may leave it without its end; then nothing but this would hold the rest.
+  exit if getppid != $own;
+  next if $count <= 0;
   my $client;
   if (vec($r, fileno $listener, 1) && accept($client, $listener)) {
     my $server;

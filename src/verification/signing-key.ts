@@ -7,7 +7,6 @@ import {
   verify,
   type KeyObject,
 } from 'node:crypto'
-import { promisify } from 'node:util'
 import { chmod, link, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError } from '../platform/config.js'
@@ -15,19 +14,16 @@ import { sha256Bytes } from '../platform/hash.js'
 import { makeFolder } from '../platform/make-folder.js'
 import { PublicJwk } from '../protocol/receipt.js'
 
-const FOLDER = 'receipt-keys'
+/** In the data folder; of everything that its processes vouch with. */
+export const KEY_FOLDER = 'receipt-keys'
 const PRIVATE_FILE = 'signing-key.pem'
 const PUBLIC_SUFFIX = '.public.json'
-
-const signLater = promisify(sign)
 
 /** What a process signs its receipts with. */
 export interface SigningKey {
   readonly jwk: PublicJwk
   /** Ed25519, base64url. */
   sign(text: string): string
-  /** The same by another thread: it takes as long as a tenth of all that a submission needs of this one. */
-  signBeside(text: string): Promise<string>
 }
 
 /** RFC 7638: the name of a public key is the hash of its required members in canonical JSON. */
@@ -82,14 +78,27 @@ async function writeWhole(
 }
 
 /** Several processes may start at once: the first file stands. */
-function makePrivateFile(path: string): Promise<void> {
-  const pem = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' })
-  return writeWhole(path, pem, 0o600, (draft) =>
+const makePrivateFile = (path: string, content: string | Buffer): Promise<void> =>
+  writeWhole(path, content, 0o600, (draft) =>
     link(draft, path).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error
     }),
   )
+
+/** A secret of this data folder, made where there is none yet. */
+export async function keepPrivateFile(path: string, make: () => string | Buffer): Promise<Buffer> {
+  const content = await readFile(path).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    await makePrivateFile(path, make())
+    return readFile(path)
+  })
+  // A copy from elsewhere may have come with wider permissions.
+  if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, 0o600)
+  return content
 }
+
+const makePem = (): string | Buffer =>
+  generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' })
 
 /** Touched only where it is not there yet: a service whose disk is full starts all the same. */
 async function keepPublicFile(path: string, jwk: PublicJwk): Promise<void> {
@@ -98,14 +107,7 @@ async function keepPublicFile(path: string, jwk: PublicJwk): Promise<void> {
 }
 
 async function readPrivateKey(path: string): Promise<KeyObject> {
-  const pem = await readFile(path).catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error
-    await makePrivateFile(path)
-    return readFile(path)
-  })
-  // A copy from elsewhere may have come with wider permissions.
-  if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, 0o600)
-  const key = createPrivateKey(pem)
+  const key = createPrivateKey(await keepPrivateFile(path, makePem))
   if (key.asymmetricKeyType !== 'ed25519') throw new Error('it is not an Ed25519 key')
   return key
 }
@@ -115,7 +117,7 @@ async function readPrivateKey(path: string): Promise<KeyObject> {
  * again: a new one is made, and the old public half stays beside it. @throws ConfigError naming the file
  */
 export async function openSigningKey(dataDir: string): Promise<SigningKey> {
-  const folder = join(dataDir, FOLDER)
+  const folder = join(dataDir, KEY_FOLDER)
   const path = join(folder, PRIVATE_FILE)
   try {
     await makeFolder(folder, 0o700)
@@ -126,23 +128,27 @@ export async function openSigningKey(dataDir: string): Promise<SigningKey> {
     return {
       jwk,
       sign: (text) => sign(null, Buffer.from(text), key).toString('base64url'),
-      signBeside: async (text) => (await signLater(null, Buffer.from(text), key)).toString('base64url'),
     }
   } catch (error) {
-    // Safe: both are only looked at.
-    const { message, syscall } = error as Partial<NodeJS.ErrnoException>
-    // What the disk refuses is no fault of the key.
-    const remedy =
-      syscall === undefined
-        ? 'delete it to create a new one'
-        : 'make sure that its folder is readable and writable and that the disk is not full'
-    throw new ConfigError(`The key for receipts, ${path}, cannot be used (${message ?? String(error)}); ${remedy}.`)
+    throw toKeyError(`The key for receipts, ${path},`, error)
   }
+}
+
+/** `what` begins the sentence. */
+export function toKeyError(what: string, error: unknown): ConfigError {
+  // Safe: both are only looked at.
+  const { message, syscall } = error as Partial<NodeJS.ErrnoException>
+  // What the disk refuses is no fault of the key.
+  const remedy =
+    syscall === undefined
+      ? 'delete it to create a new one'
+      : 'make sure that its folder is readable and writable and that the disk is not full'
+  return new ConfigError(`${what} cannot be used (${message ?? String(error)}); ${remedy}.`)
 }
 
 /** The public keys that this data folder has had; none where there is no folder. */
 export async function readPublicKeys(dataDir: string): Promise<PublicJwk[]> {
-  const folder = join(dataDir, FOLDER)
+  const folder = join(dataDir, KEY_FOLDER)
   const names = await readdir(folder).catch(() => [])
   const texts = await Promise.all(
     names.filter((name) => name.endsWith(PUBLIC_SUFFIX)).map((name) => readFile(join(folder, name), 'utf8')),

@@ -1,5 +1,5 @@
+import { GitError } from '../git/git-error.js'
 import { readGitFile, type GitFolders } from '../verification/git-folder.js'
-import { GitError } from './git-command.js'
 
 const REF_BYTES = 4 * 1024
 const PACKED_BYTES = 64 * 1024 * 1024
@@ -43,7 +43,7 @@ export function readReference(git: GitFolders, name: string, packed: Packed): st
  */
 export function findObject(git: GitFolders, name: string): string {
   if (readGitFile(git.own, 'HEAD', REF_BYTES) === ELSEWHERE)
-    throw new GitError('The repository keeps its references in a format that is not read here (reftable).')
+    throw new GitError('failed', 'The repository keeps its references in a format that is not read here (reftable).')
   if (ID.test(name)) return name
   const packed = readPacked(git)
   const places = ['', 'refs/', 'refs/tags/', 'refs/heads/', 'refs/remotes/'].map((place) => `${place}${name}`)
@@ -57,7 +57,7 @@ export function findObject(git: GitFolders, name: string): string {
     if (found !== undefined) return found
   }
   if (ABBREVIATED.test(name)) return name
-  throw new GitError(`The repository has no branch, tag or commit ${JSON.stringify(name)}.`)
+  throw new GitError('failed', `The repository has no branch, tag or commit ${JSON.stringify(name)}.`)
 }
 
 /** Whether a branch of that name can be made: there is none, and none that is a folder of its name or below it. */

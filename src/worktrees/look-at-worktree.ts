@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { WorktreeOutcome } from '../protocol/worktrees.js'
 import { readGitHead } from '../verification/git-head.js'
-import { lensOf, runGit, setLensHead } from './git-command.js'
+import { lensOf, runGit, setLensHead, type LensGit } from './lens.js'
 import { requireOwnObjects } from './require-own-objects.js'
 import { keeperOf, type WorktreeRecord } from './worktree-record.js'
 
@@ -20,7 +20,7 @@ export interface WorktreeState {
 
 export interface LookOptions {
   readonly dataDir: string
-  readonly path: string | undefined
+  readonly git: LensGit
   /** Real paths; a run may have told the repository to borrow objects of others. */
   readonly roots: readonly string[]
 }
@@ -43,7 +43,7 @@ async function listFilledModules(workspace: string, listing: string): Promise<st
  */
 export async function lookAtWorktree(
   { id, workspace, base, common, state }: WorktreeRecord,
-  { dataDir, path, roots }: LookOptions,
+  { dataDir, git, roots }: LookOptions,
 ): Promise<WorktreeState | undefined> {
   const found = state === 'ready' ? readGitHead(workspace) : undefined
   const head = found?.commit
@@ -52,8 +52,8 @@ export async function lookAtWorktree(
   try {
     await requireOwnObjects(common, roots)
     await setLensHead(lens, head)
-    await runGit(lens, ['read-tree', '-m', head], { path })
-    const count = await runGit(lens, ['rev-list', '--count', `${base}..${head}`], { path })
+    await runGit(lens, ['read-tree', '-m', head], { git })
+    const count = await runGit(lens, ['rev-list', '--count', `${base}..${head}`], { git })
     const status = [
       'status',
       '--porcelain',
@@ -62,10 +62,10 @@ export async function lookAtWorktree(
       '--ignore-submodules=all',
       '--no-renames',
     ]
-    const changed = (await runGit(lens, status, { workTree: workspace, path }))
+    const changed = (await runGit(lens, status, { workTree: workspace, git }))
       .split('\0')
       .filter((entry) => entry !== '')
-    const modules = await listFilledModules(workspace, await runGit(lens, ['ls-files', '--stage', '-z'], { path }))
+    const modules = await listFilledModules(workspace, await runGit(lens, ['ls-files', '--stage', '-z'], { git }))
     return {
       head,
       headBranch: found?.ref?.replace(/^refs\/heads\//, ''),

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { lstat, readdir, readFile, realpath, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { GitError } from '../git/git-error.js'
 import { removeConfined, writeConfined } from '../platform/confined-folder.js'
 import { makeFolder, makeFolderFor } from '../platform/make-folder.js'
 import { removeTree } from '../platform/remove-tree.js'
 import type { WorktreeRequest } from '../protocol/worktrees.js'
 import { openGitFolders, type GitFolder, type GitFolders } from '../verification/git-folder.js'
 import { findObject, isFreeBranch } from './find-commit.js'
-import { copyIndex, GitError, lensOf, makeLens, runGit } from './git-command.js'
+import { copyIndex, lensOf, makeLens, runGit, type LensGit } from './lens.js'
 import { requireOwnObjects } from './require-own-objects.js'
 import { removeAdministration } from './remove-worktree.js'
 import { forgetWorktree, keeperOf, writeWorktree, type WorktreeRecord } from './worktree-record.js'
@@ -24,7 +25,7 @@ export interface WorktreePlan {
   /** Folders in which runs may work; real paths. */
   readonly roots: readonly string[]
   readonly dataDir: string
-  readonly path: string | undefined
+  readonly git: LensGit
   readonly usedBy: string
 }
 
@@ -32,7 +33,7 @@ type Common = GitFolder & { readonly path: string }
 
 async function requireRepository({ repository, roots }: WorktreePlan): Promise<GitFolders & { common: Common }> {
   const git = openGitFolders(repository.address)
-  if (!git) throw new GitError('It is not the top folder of a git repository.')
+  if (!git) throw new GitError('failed', 'It is not the top folder of a git repository.')
   try {
     const path = git.common.path ?? (await realpath(join(repository.path, '.git')))
     await requireOwnObjects(path, roots)
@@ -51,11 +52,11 @@ async function empty(folder: string): Promise<void> {
  * Checks out into a folder beside, and then moves it in: a git whose worker was killed may go on writing, and must not
  * write where the next one has begun anew.
  */
-async function checkOut({ workspace, path }: WorktreePlan, keeper: string, commit: string): Promise<void> {
+async function checkOut({ workspace, git }: WorktreePlan, keeper: string, commit: string): Promise<void> {
   const draft = `.cc-executor-${randomUUID()}`
   const workTree = join(workspace.path, draft)
   await makeFolder(workTree, 0o700)
-  await runGit(lensOf(keeper), ['read-tree', '-u', '--reset', commit], { workTree, path })
+  await runGit(lensOf(keeper), ['read-tree', '-u', '--reset', commit], { workTree, git })
   for (const name of await readdir(workTree)) await rename(join(workTree, name), join(workspace.address, name))
   await removeTree(workTree)
 }
@@ -68,7 +69,7 @@ async function makeLike(common: Common, name: string): Promise<void> {
   else await makeFolder(path, 0o755)
   // Whoever may write the repository may have put a link there.
   const stats = await lstat(path)
-  if (!stats.isDirectory()) throw new GitError(`${name} of the repository is not a folder.`)
+  if (!stats.isDirectory()) throw new GitError('failed', `${name} of the repository is not a folder.`)
 }
 
 /** As `git worktree add` would make it. */
@@ -93,7 +94,7 @@ async function administer({ id, workspace }: WorktreePlan, common: Common, keepe
  * repository (Git LFS) are not applied, and submodules stay empty. @throws GitError, or an errno exception
  */
 export async function makeWorktree(plan: WorktreePlan): Promise<WorktreeRecord> {
-  const { id, owner, request, repository, workspace, dataDir, path, usedBy } = plan
+  const { id, owner, request, repository, workspace, dataDir, usedBy } = plan
   const git = await requireRepository(plan)
   try {
     const { common } = git
@@ -120,11 +121,11 @@ export async function makeWorktree(plan: WorktreePlan): Promise<WorktreeRecord> 
     try {
       await makeLens(lensOf(keeper), common, object.length === 64 ? object : object.slice(0, 40).padEnd(40, '0'))
       const found = await runGit(lensOf(keeper), ['rev-parse', '--verify', '--end-of-options', `${object}^{commit}`], {
-        path,
+        git: plan.git,
       })
       const base = found.trim()
       if (!isFreeBranch(git, branch))
-        throw new GitError(`The repository has a branch ${JSON.stringify(branch)} already; name another one.`)
+        throw new GitError('failed', `The repository has a branch ${JSON.stringify(branch)} already; name another one.`)
       await empty(workspace.address)
       await checkOut(plan, keeper, base)
       // From here on it is this one's to take away.

@@ -1,6 +1,6 @@
 import { lstat, readdir, readFile, realpath } from 'node:fs/promises'
 import { isAbsolute, join, resolve, sep } from 'node:path'
-import { GitError } from './git-command.js'
+import { GitError } from '../git/git-error.js'
 
 const ALTERNATES_BYTES = 64 * 1024
 /** As deep as git itself goes. */
@@ -14,7 +14,8 @@ async function listAlternates(objects: string): Promise<string[]> {
   const path = join(objects, 'info/alternates')
   const stats = await lstat(path).catch(() => undefined)
   if (!stats) return []
-  if (!stats.isFile() || stats.size > ALTERNATES_BYTES) throw new GitError('Its list of alternates cannot be read.')
+  if (!stats.isFile() || stats.size > ALTERNATES_BYTES)
+    throw new GitError('failed', 'Its list of alternates cannot be read.')
   const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '' && !line.startsWith('#'))
   return lines.map((line) => (isAbsolute(line) ? line : resolve(objects, line)))
 }
@@ -26,7 +27,7 @@ async function requireNoLinks(objects: string): Promise<void> {
   ] as const)
     for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => []))
       if (entry.isSymbolicLink() || (isFolder && entry.name === 'pack' && !entry.isDirectory()))
-        throw new GitError('A part of its objects is a symbolic link.')
+        throw new GitError('failed', 'A part of its objects is a symbolic link.')
 }
 
 /**
@@ -36,17 +37,17 @@ async function requireNoLinks(objects: string): Promise<void> {
 export async function requireOwnObjects(common: string, roots: readonly string[]): Promise<void> {
   let stores = [join(common, 'objects')]
   for (let depth = 0; stores.length > 0; depth += 1) {
-    if (depth > DEPTH) throw new GitError('It borrows objects over too many repositories.')
+    if (depth > DEPTH) throw new GitError('failed', 'It borrows objects over too many repositories.')
     const next: string[] = []
     for (const store of stores) {
       const real = await realpath(store).catch(() => undefined)
       if (real === undefined) {
         // Of the repository itself they must be there; git passes over others that are gone.
-        if (depth === 0) throw new GitError('It has no objects.')
+        if (depth === 0) throw new GitError('failed', 'It has no objects.')
         continue
       }
       if (!roots.some((root) => isInside(real, root)))
-        throw new GitError('It borrows objects from a repository outside of the allowed folders.')
+        throw new GitError('failed', 'It borrows objects from a repository outside of the allowed folders.')
       await requireNoLinks(real)
       next.push(...(await listAlternates(real)))
     }

@@ -22,6 +22,7 @@ import { benchRedisSize } from './parts/redis-size.js'
 import { benchRelay, KINDS } from './parts/relay.js'
 import { benchAsking } from './parts/asking.js'
 import { benchRun } from './parts/run.js'
+import { benchStandby } from './parts/standby.js'
 import { benchScrape } from './parts/scrape.js'
 import { benchIdleWorkers, benchSeveral } from './parts/several.js'
 import { benchStarts } from './parts/starts.js'
@@ -52,6 +53,7 @@ const PARTS: Record<string, Part> = {
   'idle-workers': benchIdleWorkers,
   turns: benchTurns,
   run: benchRun,
+  standby: benchStandby,
   asking: benchAsking,
   starts: benchStarts,
   checkout: benchCheckout,

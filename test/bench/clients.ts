@@ -12,7 +12,7 @@ const READ_DEADLINE_MS = 60_000
 /** For names of files. */
 let requestCount = 0
 
-export type LineKind = 'raw' | 'delta' | 'tool' | 'call' | 'none'
+export type LineKind = 'raw' | 'delta' | 'prose' | 'tool' | 'call' | 'none'
 export interface Order {
   readonly kind: LineKind
   readonly bytes: number

@@ -56,6 +56,8 @@ export function serviceEnvironment(folder: string): NodeJS.ProcessEnv {
     CC_EXECUTOR_PORT: '0',
     CC_EXECUTOR_ALLOWED_HOSTS: BENCH_HOST,
     CC_EXECUTOR_DRAIN_SECONDS: '0',
+    // A part of the bench of its own.
+    CC_EXECUTOR_STANDBY: '0',
     CC_EXECUTOR_MAX_QUEUE: '10000000',
     CC_EXECUTOR_RETENTION_COUNT: '10000000',
     CC_EXECUTOR_RETENTION_BYTES: String(64 * GIB),

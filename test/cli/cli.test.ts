@@ -1,101 +1,25 @@
 // The command line as a user meets it: a real service, the real CLI and the scripted model; in real processes where the
 // process is the subject, and what commands print by openCommandLine.
-import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { toFlags } from '../../src/cli/flag-words.js'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import type { UsageReport } from '../../src/protocol/usage.js'
 import { scripted } from '../support/environment.js'
 import { openCommandLine } from '../support/command-line.js'
-import { CLI, SCRIPTED_CLI } from '../support/paths.js'
 import { findLastingPort } from '../support/ports.js'
-import { openTestService, type TestService } from '../support/service.js'
+import { openTestService } from '../support/service.js'
 import { once } from '../support/deadlines.js'
-
-if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')
-
-/** Steps of the scripted CLI. */
-const say = (text: string) => ({
-  line: { type: 'assistant', message: { id: 'm1', content: [{ type: 'text', text }] } },
-})
-const answer = (result: string) => ({ line: { type: 'result', subtype: 'success', is_error: false, result } })
-const HANGING = JSON.stringify([say('Well'), { hang: true }])
-
-interface Ran {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-interface Running {
-  readonly child: ChildProcess
-  /** Resolves with the match once it is on stdout or stderr. */
-  said(pattern: RegExp): Promise<RegExpExecArray>
-  readonly ended: Promise<Ran>
-}
-
-function startCli(t: Test, args: readonly string[], env: NodeJS.ProcessEnv, input?: string | Buffer): Running {
-  const child = spawn(process.execPath, [CLI, ...args], {
-    env: { PATH: process.env['PATH'], ...env },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
-  t.teardown(() => void child.kill('SIGKILL'))
-  const texts = { stdout: '', stderr: '' }
-  child.stdin.on('error', () => undefined)
-  child.stdin.end(input)
-  const listeners = new Set<() => void>()
-  for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (chunk: string) => {
-      texts[name] += chunk
-      for (const listener of listeners) listener()
-    })
-  }
-  const ended = once(child, 'close').then(([code]): Ran => ({ code, ...texts }))
-  return {
-    child,
-    ended,
-    said: (pattern) =>
-      new Promise((resolve, reject) => {
-        const look = (): void => {
-          const found = pattern.exec(texts.stderr) ?? pattern.exec(texts.stdout)
-          if (found) resolve(found)
-        }
-        listeners.add(look)
-        void ended.then(() => reject(new Error(`it ended without ${String(pattern)}: ${texts.stderr}${texts.stdout}`)))
-        look()
-      }),
-  }
-}
-
-function openCli(t: Test, service: TestService, url = service.url()) {
-  const env = {
-    CC_EXECUTOR_URL: url,
-    CC_EXECUTOR_TOKEN: service.token,
-    CC_EXECUTOR_DATA_DIR: join(service.directory, 'elsewhere'),
-  }
-  return {
-    start: (args: readonly string[], input?: string | Buffer) => startCli(t, args, env, input),
-    run: (args: readonly string[], input?: string | Buffer) => runCommand(args, env, input),
-  }
-}
+import { openCli, startCli } from './scene.js'
 
 const runCommand = openCommandLine(t)
 const service = await openTestService(t, { env: { CC_EXECUTOR_NETWORK_HOSTS: 'a.example,*.b.example' } })
-let scriptedService: Promise<TestService> | undefined
-/** With the scripted CLI, where no answer of the real one matters. */
-const openScripted = (): Promise<TestService> =>
-  (scriptedService ??= openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI } }))
-
-const idIn = (text: string): string => /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(text)?.[0] ?? ''
 
 // The first of all: its lists are of everything that there is.
 void t.test('one execution, seen in every way', async (t) => {
-  const { run } = openCli(t, service)
+  const { run } = openCli(t, runCommand, service)
   const flags = [
     '--metadata',
     'team=docs',
@@ -199,6 +123,8 @@ void t.test('one execution, seen in every way', async (t) => {
     new RegExp(`^${id} [^\\n]*\\n$`),
   )
   t.equal((await run(['list', '--status', 'failed'])).stdout, '')
+  t.match((await run(['list', '--query', 'as THE script'])).stdout, new RegExp(`^${other}  succeeded `))
+  t.equal((await run(['list', '--query', 'nowhere in a prompt'])).stdout, '')
 
   const strict = await service.finished((await service.submit({ prompt, verify: { files: ['none.txt'] } })).id)
   t.match(strict, { status: 'failed', outcome: { code: 'VERIFICATION_FAILED' } })
@@ -287,7 +213,7 @@ void t.test('remedies are worded as flags, and nothing else is', (t) => {
 
 void t.test('an answer that is an object is alone on stdout', async (t) => {
   const schema = JSON.stringify({ type: 'object', properties: { a: { type: 'string' } }, required: ['a'] })
-  const { code, stdout, stderr } = await openCli(t, service).run([
+  const { code, stdout, stderr } = await openCli(t, runCommand, service).run([
     'run',
     '--output-schema',
     schema,
@@ -299,7 +225,7 @@ void t.test('an answer that is an object is alone on stdout', async (t) => {
 })
 
 void t.test('a batch: submitted with a label, awaited, its answers read one by one and as a table', async (t) => {
-  const { run } = openCli(t, service)
+  const { run } = openCli(t, runCommand, service)
   const submit = async (...steps: object[]): Promise<string> =>
     (await service.submit({ prompt: scripted(...steps), metadata: { batch: 'night' } })).id
   const detached = await run(['run', '--detach', '--label', 'batch=night', scripted({ text: 'Said, "so",\nit was.' })])
@@ -335,42 +261,6 @@ void t.test('a batch: submitted with a label, awaited, its answers read one by o
   t.ok(text.endsWith('}\n'), 'an answer of the API ends with its line, also for curl on a terminal')
 })
 
-void t.test('the prompt may come on standard input', async (t) => {
-  const { run, start } = openCli(t, await openScripted())
-  const prompt = JSON.stringify([say('Heard: ü'), answer('Heard: ü')])
-  t.match(await start(['run'], prompt).ended, { code: 0, stdout: 'Heard: ü\n' })
-  t.match(await run(['run', '-'], prompt), { code: 0, stdout: 'Heard: ü\n' })
-  t.match(await run(['run'], ''), { code: 2, stdout: '', stderr: /the prompt is empty/ })
-  t.match(await run(['run', '-'], Buffer.from([0x68, 0xff])), { code: 2, stderr: /not UTF-8/ })
-  t.match(await run(['run'], 'x'.repeat(4 * 1024 * 1024 + 1)), { code: 2, stderr: /longer than 4194304 bytes/ })
-})
-
-void t.test('the exit code tells the outcome', async (t) => {
-  const { run, start } = openCli(t, await openScripted())
-  t.match(await openCli(t, service).start(['run', scripted({ status: 400, message: 'no', times: 'always' })]).ended, {
-    code: 1,
-    stderr: /^failed \(\w+\): /m,
-  })
-  t.match(await start(['run', '--timeout', '1', HANGING]).ended, { code: 124, stderr: /^timed_out \(TIMED_OUT\): /m })
-
-  const running = start(['run', HANGING])
-  const [, id = ''] = await running.said(/execution ([0-9a-f-]{36})/)
-  await running.said(/Well/)
-  t.match(await run(['pause', id, '--reason', 'lunch']), { code: 0, stdout: `${id} pausing\n` })
-  await running.said(/paused by \w+: lunch/)
-  t.match(await run(['resume', id]), { code: 0, stdout: `${id} resuming\n` })
-  await running.said(/resumed by/)
-  t.match(await run(['cancel', id, '--reason', 'no more']), { code: 0, stdout: `${id} cancelling\n` })
-  t.match(await running.ended, {
-    code: 130,
-    stdout: 'Well\n',
-    stderr: /cancel requested by \w+: no more\ncancelled \(CANCELLED\)/,
-  })
-  t.match(await run(['cancel', id]), { code: 0, stdout: `${id} cancelled\n` })
-  t.match(await run(['pause', id]), { code: 1, stderr: /finished/ })
-  t.match(await run(['tail', id]), { code: 130, stdout: 'Well\n' })
-})
-
 void t.test('a wrong call is told with the usage, before any service is asked', async (t) => {
   const wrong = async (args: string[], sentence: RegExp): Promise<void> => {
     const { code, stdout, stderr } = await runCommand(args, { CC_EXECUTOR_URL: 'http://127.0.0.1:1' }, 'x')
@@ -400,6 +290,8 @@ void t.test('a wrong call is told with the usage, before any service is asked', 
     wrong(['usage', '--from', 'tomorrow'], /^cc-executor: --from: expected a day/),
     wrong(['token', 'x'], /Unexpected argument 'x'/),
     wrong(['list', '--limit', '0'], /--limit/),
+    wrong(['list', '--query', ''], /--query/),
+    wrong(['list', '--query', 'x'.repeat(257)], /--query/),
   ])
   t.match(await runCommand(['list'], { CC_EXECUTOR_PORT: '0', CC_EXECUTOR_DATA_DIR: '/nowhere' }), {
     code: 2,
@@ -439,11 +331,11 @@ void t.test('an unreachable service is one sentence and 69; a refused token name
     stdout: '',
     stderr: /^cc-executor: .*CC_EXECUTOR_TOKEN[^\n]*\n$/,
   })
-  t.match(await openCli(t, service).run(['show', '019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21']), {
+  t.match(await openCli(t, runCommand, service).run(['show', '019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21']), {
     code: 1,
     stderr: /^cc-executor: There is no execution [^\n]*\n$/,
   })
-  t.match(await openCli(t, service).run(['list', '--status', 'odd']), { code: 2, stderr: /status/ })
+  t.match(await openCli(t, runCommand, service).run(['list', '--status', 'odd']), { code: 2, stderr: /status/ })
 })
 
 void t.test('the token of this machine goes to this machine only', async (t) => {
@@ -460,66 +352,4 @@ void t.test('the token of this machine goes to this machine only', async (t) => 
     t.equal((await runCommand(['list', '--url', `http://${host}:${port}`], env)).code, 0)
   await runCommand(['list', '--url', `http://127.0.0.2:${port}`], { ...env, CC_EXECUTOR_TOKEN: 'meant-for-it' })
   t.same(heard, [`Bearer ${service.token}`, undefined, 'Bearer meant-for-it'])
-})
-
-void t.test('Ctrl-C cancels the execution and waits for its end', async (t) => {
-  const service = await openScripted()
-  const running = openCli(t, service).start(['run', HANGING])
-  await running.said(/Well/)
-  running.child.kill('SIGINT')
-  const { code, stdout, stderr } = await running.ended
-  t.same({ code, stdout }, { code: 130, stdout: 'Well\n' })
-  t.match(stderr, /cancelling; Ctrl-C again exits immediately\n[^]*cancelled \(CANCELLED\)/)
-  const execution = (await service.call('GET', `/executions/${idIn(stderr)}`)).body
-  t.match(execution, { status: 'cancelled' }, 'it had ended when the command did')
-})
-
-void t.test('Ctrl-C while the service is away is remembered; a second one leaves at once', async (t) => {
-  const service = await openScripted()
-  const port = await findLastingPort()
-  const api = await service.openApi({ CC_EXECUTOR_PORT: String(port) })
-  const cli = openCli(t, service, api.url)
-  const [leaving, staying] = [cli.start(['run', HANGING]), cli.start(['run', HANGING])]
-  await Promise.all([leaving.said(/Well/), staying.said(/Well/)])
-  await api.close()
-  for (const { child } of [leaving, staying]) child.kill('SIGINT')
-  await Promise.all([leaving.said(/Ctrl-C again/), staying.said(/Ctrl-C again/)])
-  leaving.child.kill('SIGINT')
-  const left = await leaving.ended
-  t.equal(left.code, 130)
-  await service.openApi({ CC_EXECUTOR_PORT: String(port) })
-  const stayed = await staying.ended
-  t.match(stayed, { code: 130, stderr: /cancelled \(CANCELLED\)/ })
-  t.match(
-    (await service.call('GET', `/executions/${idIn(left.stderr)}`)).body,
-    { status: 'running' },
-    'whoever leaves at once leaves it running',
-  )
-})
-
-void t.test('--detach prints the id and leaves it running', async (t) => {
-  const { run } = openCli(t, await openScripted())
-  const later = ['run', '--detach', '--idempotency-key', 'one', JSON.stringify([say('later'), answer('later')])]
-  const { code, stdout, stderr } = await run(later)
-  t.same({ code, stderr }, { code: 0, stderr: '' })
-  t.match(stdout, /^[0-9a-f-]{36}\n$/)
-  t.equal((await run(later)).stdout, stdout)
-  t.match(await run(['tail', stdout.trim()]), { code: 0, stdout: 'later\n' })
-})
-
-void t.test('a reader that has enough ends tail without a word', async (t) => {
-  const service = await openScripted()
-  const { id } = await service.submit({ prompt: JSON.stringify([say('line\n'.repeat(80_000)), answer('done')]) })
-  await service.finished(id)
-  const shell = spawn('bash', ['-c', `set -o pipefail; "$0" "$1" tail ${id} | head -1`, process.execPath, CLI], {
-    env: { PATH: process.env['PATH'], CC_EXECUTOR_URL: service.url(), CC_EXECUTOR_TOKEN: service.token },
-    // A socket as standard input would make bash read ~/.bashrc.
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let stdout = ''
-  let stderr = ''
-  shell.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
-  shell.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
-  const [code] = await once(shell, 'close')
-  t.same({ code, stdout, stderr }, { code: 141, stdout: 'line\n', stderr: '' })
 })

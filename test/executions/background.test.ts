@@ -1,96 +1,34 @@
 // What a run leaves in the background, with the real CLI: it is awaited, limited, cancelled, paused, lost, and never
 // called done.
-import { existsSync, readdirSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { EventLog } from '../../src/events/event-log.js'
 import { readSessionHistory } from '../../src/executions/read/read-session-history.js'
-import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
-import { isWhole } from '../support/cluster.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
-import { startCli } from '../support/processes.js'
-import { openTestService, type TestService } from '../support/service.js'
-import { hasTranscript } from '../support/transcripts.js'
-import { until } from '../support/deadlines.js'
+import { openTestService } from '../support/service.js'
+import {
+  ALL,
+  FOR_EVER,
+  type Steps,
+  TURN,
+  agent,
+  awaiting,
+  bash,
+  behind,
+  checkOf,
+  findClis,
+  isComplete,
+  once,
+  play,
+  resultsOf,
+  waiting,
+} from './background-scene.js'
 
-const ALL = process.env['CC_EXECUTOR_TEST_ALL'] !== undefined
 const LONG = 'only in the run of all tests'
-
-/** The CLI that this checkout uses; in the run of all tests every version that is in the cache. */
-function findClis(): Record<string, NodeJS.ProcessEnv> {
-  const packages = join(process.env['CC_EXECUTOR_CACHE_DIR'] ?? join(homedir(), '.cache/cc-executor'), 'packages')
-  const versions = ALL && existsSync(packages) ? readdirSync(packages).filter((name) => name.startsWith('claude-')) : []
-  const found = versions
-    .map((name) => [name, join(packages, name, 'claude')] as const)
-    .filter(([, binary]) => existsSync(binary))
-  if (found.length === 0) return { claude: {} }
-  return Object.fromEntries(found.map(([name, binary]) => [name, { CC_EXECUTOR_CLAUDE_BIN: binary }]))
-}
-
-type Steps = readonly unknown[]
-/** A bare `sleep` in a Bash tool is refused by newer CLIs. */
-const waiting = (seconds: number, then = 'true'): string => `perl -e 'select(undef,undef,undef,${seconds})' && ${then}`
-const bash = (command: string, more: object = {}): unknown => ({
-  tool: 'Bash',
-  input: { command, description: `waits: ${command.slice(-20)}`, ...more },
-})
-const behind = (seconds: number, then?: string): unknown => bash(waiting(seconds, then), { run_in_background: true })
-/** Until the test writes the file: what is waited for has been told by then, on any machine. */
-const awaiting = (file: string, then = 'true'): string => `until [ -e ${file} ]; do ${waiting(0.1)}; done; ${then}`
-/** In the background. */
-const once = (file: string, then?: string): unknown => bash(awaiting(file, then), { run_in_background: true })
-const agent = (...steps: Steps): unknown => ({
-  tool: 'Agent',
-  input: {
-    description: 'an agent of its own',
-    subagent_type: 'general-purpose',
-    prompt: scripted(...steps),
-    run_in_background: true,
-  },
-})
-const TURN = { turn: true }
-const FOR_EVER = 3_600
 t.jobs = 2
-
-interface Played {
-  readonly execution: Execution
-  readonly events: readonly Event[]
-  of<Type extends EventType>(type: Type): Array<Event<Type>>
-}
-
-async function play(service: TestService, { id }: Execution): Promise<Played> {
-  const execution = await service.finished(id)
-  const events = await service.events(id)
-  // Safe: filtered by the type.
-  return {
-    execution,
-    events,
-    of: <Type extends EventType>(type: Type) => events.filter((event) => event.type === type) as Array<Event<Type>>,
-  }
-}
-
-const checkOf = ({ outcome }: Execution, name: string): string | undefined =>
-  outcome?.verification?.checks.find((check) => check.name === name)?.status
-const resultsOf = ({ of }: Played): number =>
-  of('claude.message').filter(({ data }) => data.message['type'] === 'result').length
-
-/** Every tool call that began has ended, and the log is whole. */
-function isComplete(t: Test, { events, of }: Played): void {
-  isWhole(t, events)
-  t.same(
-    of('tool.finished')
-      .map(({ data }) => data.toolUseId)
-      .sort(),
-    of('tool.started')
-      .map(({ data }) => data.toolUseId)
-      .sort(),
-    'every call has its end',
-  )
-}
 
 /** As an older CLI tells it: its task is stopped with the error, and it has another turn about that. */
 void t.test('the next attempt hears of a task that was stopped with the one before, whatever came then', async (t) => {
@@ -123,8 +61,7 @@ void t.test('the next attempt hears of a task that was stopped with the one befo
   t.same(await readLost(...begun, result, init, answer, end('a', 'stopped'), result), ['b'], 'stopped by the model')
 })
 
-const clis = Object.entries(findClis())
-for (const [name, env] of clis) {
+for (const [name, env] of Object.entries(findClis())) {
   void t.test(name, { jobs: 1 }, async (t) => {
     const warnings: string[] = []
     const onWarning = ({ name, message }: Error): void => void warnings.push(`${name}: ${message}`)
@@ -535,45 +472,5 @@ for (const [name, env] of clis) {
       [],
       'more runs at once than Node lets listen to one signal are no leak',
     )
-  })
-
-  void t.test(`${name}: its worker dies, or is stopped, in the middle of the wait`, async (t) => {
-    const service = await openTestService(t, { workers: 0, env: { ...env, CC_EXECUTOR_LOCK_SECONDS: '20' } })
-    const victim = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
-    await victim.said(/worker \S+: \d+ at once/)
-    const steps = [behind(FOR_EVER, 'true'), { text: 'It runs.' }, TURN, { text: 'I looked.' }]
-    const [continued, lost] = await Promise.all(
-      (ALL ? ['continue', 'fail'] : ['continue']).map((onWorkerLost) =>
-        service.submit({ prompt: scripted(...steps), allowedTools: ['Bash'], onWorkerLost }),
-      ),
-    )
-    for (const submitted of [continued, lost]) if (submitted) await service.until(submitted.id, 'background.waiting')
-    await until(
-      () => hasTranscript(service, continued?.id ?? '', '"tool_result"'),
-      'the answered call is in the transcript',
-    )
-    victim.kill('SIGKILL')
-    await victim.ended
-    const heir = await service.openWorker()
-    if (lost) t.match(await service.finished(lost.id), { status: 'failed', outcome: { code: 'WORKER_LOST' } })
-    const ended = await play(service, continued as Execution)
-    t.match(ended.execution, { status: 'succeeded', attempt: 2 }, JSON.stringify(ended.execution.outcome))
-    isWhole(t, ended.events)
-    const prompts = service.simulator.requests.map(({ said }) => JSON.stringify(said ?? []))
-    t.ok(
-      prompts.some((said) => said.includes('These background tasks had not finished')),
-      'the next attempt is told what was lost',
-    )
-
-    const handedOver = await service.submit({
-      prompt: scripted(...steps),
-      allowedTools: ['Bash'],
-      onWorkerLost: 'continue',
-    })
-    await service.until(handedOver.id, 'background.waiting')
-    await heir.close('at once')
-    await service.openWorker()
-    const { execution } = await play(service, handedOver)
-    t.match(execution, { status: 'succeeded', attempt: 2 }, JSON.stringify(execution.outcome))
   })
 }

@@ -6,6 +6,9 @@ import type { Event } from '../../src/protocol/events.js'
 import type { ExecuteRequest } from '../../src/protocol/execute-request.js'
 import { readRights } from '../../src/executions/claim/record-grant.js'
 import { digestRequest } from '../../src/executions/records/digest-request.js'
+import { toGrantText } from '../../src/executions/records/grant.js'
+import { openGrantKey } from '../../src/verification/grant-key.js'
+import { openSigningKey } from '../../src/verification/signing-key.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestService } from '../support/service.js'
 
@@ -218,11 +221,32 @@ void t.test(
   },
 )
 
+/** As an API signed it before there was a secret for the rights. */
+async function signByReceiptKey(id: string, signs = (text: string): string => text): Promise<void> {
+  const { owner = '', requestDigest = '', createdAt, simulated, workspace = '' } = await redis.hgetall(keyOf(id))
+  const { jwk, sign } = await openSigningKey(service.directory)
+  const claim = { isAdmin: true, kid: jwk.kid }
+  const granted = { id, owner, createdAt: Number(createdAt), simulated: simulated === '1', requestDigest, workspace }
+  await setGrant(id, { ...claim, signature: sign(signs(toGrantText(granted, claim))) })
+}
+
+void t.test('rights that were signed with the key of the receipts hold, and only where they are true', async (t) => {
+  await Promise.all(service.workers.splice(0).map((worker) => worker.close()))
+  const id = await submit({ prompt: PROMPT, mcpServers: SERVERS }, ADMIN)
+  const changed = await submit({ prompt: PROMPT, mcpServers: SERVERS }, ADMIN)
+  await signByReceiptKey(id)
+  await signByReceiptKey(changed, (text) => text.replace('"isAdmin":true', '"isAdmin":false'))
+  await service.openWorker(folder)
+  t.match((await read(id)).outcome, { status: 'succeeded' })
+  t.match((await read(changed)).outcome, { code: 'FORBIDDEN', message: /its signature does not match/ })
+})
+
 void t.test('a data folder with a blank in its name is one’s own as well', async (t) => {
   const record = { id: 'x', owner: 'user', createdAt: 1, simulated: true, request: { prompt: 'x' } }
   const grant = { isAdmin: true, kid: 'another', signature: '' }
   const dataDir = join(service.directory, 'with blank')
-  const ask = (redisUrl: string) => readRights({ config: { dataDir, redisUrl } }, { ...record, grant })
+  const grantKey = async () => openGrantKey(service.directory)
+  const ask = (redisUrl: string) => readRights({ config: { dataDir, redisUrl }, grantKey }, { ...record, grant })
   await t.rejects(ask(`unix://${dataDir}/redis/redis.sock`), { message: /a key that never belonged to this service/ })
   t.same(await ask('unix:///elsewhere/redis.sock'), { isAdmin: true })
 })

@@ -9,6 +9,7 @@ import type { Execution } from '../../src/protocol/execution.js'
 import { listClaudeVersions } from '../support/claude-versions.js'
 import { scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
+import { readStoredTexts } from '../support/stored-texts.js'
 import { until } from '../support/deadlines.js'
 
 const bash = (command: string): unknown => ({ tool: 'Bash', input: { command } })
@@ -278,14 +279,12 @@ for (const { name, env } of listClaudeVersions())
     })
 
     await t.test('no value is in events, records, receipts, states or the store', async (t) => {
-      const names = await redis.keys('*')
-      for (const key of names) {
-        const type = await redis.type(key)
-        if (type === 'hash') told.push(JSON.stringify(await redis.hgetall(key)))
-        if (type === 'string') told.push((await redis.get(key)) ?? '')
-        if (type === 'stream') told.push(JSON.stringify(await redis.xrange(key, '-', '+')))
-      }
-      told.push(JSON.stringify(worker.state))
+      const stored = await readStoredTexts(redis)
+      t.ok(
+        stored.some((text) => text.includes('"type":"execution.finished"')),
+        'logs that have ended are read',
+      )
+      told.push(...stored, JSON.stringify(worker.state))
       t.ok(told.length > 20)
       t.ok(told.join('').includes('[masked]'), 'the runs have tried')
       t.notMatch(told.join('\n'), /value-that-nobody-is-told|key-of-the-environment/)

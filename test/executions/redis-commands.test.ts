@@ -17,7 +17,7 @@ import { createLogger } from '../../src/platform/logger.js'
 import type { Scope } from '../../src/protocol/caller.js'
 import type { ExecuteRequest } from '../../src/protocol/execute-request.js'
 import { getQueueState } from '../../src/executions/read/queue-state.js'
-import { NO_USAGE } from '../../src/protocol/execution.js'
+import { NO_USAGE, type Execution } from '../../src/protocol/execution.js'
 import { openTestRedis, type TestRedis } from '../support/redis.js'
 import { startRecord } from '../support/start-record.js'
 import { once } from '../support/deadlines.js'
@@ -26,6 +26,8 @@ const caller = { id: 'tester', name: 'tester', scopes: new Set<Scope>(['read', '
 
 /** A record is read by three commands in one round trip. */
 const LOOK = 3
+/** A list by two more: its tasks, and the state of the last one. */
+const LOOK_AT_LIST = 4
 /** The words of a line of MONITOR that a client has sent; what scripts do in Redis is not sent. */
 const SENT = /^\+[\d.]+ \[\d+ (?!lua\])[^\]]*\] "(\w+)"(?: "([^"]*)")?/
 
@@ -133,6 +135,37 @@ void t.test('the answer to a cancel is what the record then is, without another 
   await store.retry(parked.id, parked.fence, { ...retry, parked: { reason: 'budget', until: later, notBefore: later } })
   t.match(await getExecution(services, parked.id, caller), { status: 'waiting_budget', waitingFor: 'budget' })
   await sameAsRead(parked.id, 'parked')
+})
+
+void t.test('so is the answer to a cancel of a list: its last event is that of the cancel', async (t) => {
+  const { services, count } = await openScene(t)
+  const { store } = services
+  const read = async (id: string) => JSON.parse(JSON.stringify(await getExecution(services, id, caller))) as Execution
+  const cancel = async (id: string): Promise<{ execution: Execution; sent: readonly string[] }> => {
+    const { answer, sent } = await count(() => cancelExecution(services, id, caller))
+    return { execution: JSON.parse(JSON.stringify(answer.execution)) as Execution, sent }
+  }
+  const { id } = (await submitExecution(services, { tasks: ['one', 'two'] }, caller)).execution
+  const [task] = (await store.getTaskList(id))?.tasks ?? []
+  const claim = await store.claim(task?.id ?? '', 1, 'worker', 60_000, 'default')
+  if (claim.kind !== 'claimed') throw new Error(claim.kind)
+  const started = {
+    type: 'task.started',
+    data: { index: 0, executionId: claim.executionId, status: 'running' },
+  } as const
+  await startRecord(store, claim.executionId, claim.fence, { listEvent: started })
+  const { lastSeq } = await read(id)
+  for (const attempt of ['first', 'again']) {
+    const { execution, sent } = await cancel(id)
+    t.match(execution, { status: 'running', lastSeq: lastSeq + 1, tasks: [{ status: 'running' }] }, attempt)
+    t.same(execution, await read(id), attempt)
+    // A look, the time of the event, the request, and the word to the worker of the task.
+    t.ok(sent.length <= LOOK_AT_LIST + 3, `${attempt}: ${sent.join(' ')}`)
+  }
+  const waiting = (await submitExecution(services, { tasks: ['one', 'two'] }, caller)).execution.id
+  const { execution } = await cancel(waiting)
+  t.match(execution, { status: 'cancelled', tasks: [{ status: 'cancelled' }], outcome: { code: 'CANCELLED' } })
+  t.same(execution, await read(waiting), 'it ends with its task, and is read')
 })
 
 void t.test('one submission, one cancel and one list send few commands', async (t) => {

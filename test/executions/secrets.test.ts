@@ -1,4 +1,5 @@
 // What is secret does not leave a run, and what a run is given does not stand on its command line: real CLI, simulator.
+import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,10 +13,12 @@ import { openTestService } from '../support/service.js'
 const EXTRA = 'extra"value\\of-the-operator-77'
 const KEY = 'the-key-of-the-operator-1234'
 const PROXY = 'pass-of-the-proxy'
-const HEADER = 'header-of-the-caller-4321'
+/** Command lines of the whole machine are looked at, where another run of this test may go on. */
+const OWN = randomUUID().slice(0, 8)
+const HEADER = `header-of-the-caller-${OWN}`
 /** Parts that hold no character which JSON would write in another way. */
 const LEAK = new RegExp(['of-the-operator-77', KEY, PROXY, HEADER].join('|'))
-const HIDDEN = /HIDDEN-\w+|header-of-the-caller/
+const HIDDEN = new RegExp(`HIDDEN-[\\w-]+-${OWN}|${HEADER}`)
 const service = await openTestService(t, {
   workers: 0,
   env: {
@@ -53,10 +56,10 @@ for (const { name, env } of listClaudeVersions())
     const { id } = await service.submit({
       prompt: scripted(...SCRIPT),
       allowedTools: ['Bash'],
-      systemPrompt: 'HIDDEN-SYSTEM',
-      appendSystemPrompt: 'HIDDEN-APPENDED',
-      agents: { reviewer: { description: 'HIDDEN-AGENT', prompt: 'HIDDEN-AGENT-PROMPT' } },
-      outputSchema: { type: 'object', properties: { said: { type: 'string', description: 'HIDDEN-SCHEMA' } } },
+      systemPrompt: `HIDDEN-SYSTEM-${OWN}`,
+      appendSystemPrompt: `HIDDEN-APPENDED-${OWN}`,
+      agents: { reviewer: { description: `HIDDEN-AGENT-${OWN}`, prompt: `HIDDEN-AGENT-PROMPT-${OWN}` } },
+      outputSchema: { type: 'object', properties: { said: { type: 'string', description: `HIDDEN-SCHEMA-${OWN}` } } },
       mcpServers: {
         far: { type: 'http', url: 'http://127.0.0.1:9/mcp', headers: { Authorization: `Bearer ${HEADER}` } },
       },

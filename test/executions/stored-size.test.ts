@@ -2,6 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { Batch } from '../../src/events/event-log.js'
+import { concludeExecution } from '../../src/executions/conclude/conclude-execution.js'
+import { readLog } from '../../src/executions/conclude/log-reading.js'
 import { toExecution } from '../../src/executions/records/execution-record.js'
 import type { NewRecord } from '../../src/executions/store/transitions.js'
 import { openDomain } from '../../src/main/lifecycle/open-services.js'
@@ -11,6 +13,7 @@ import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
 import { DAY_MS } from '../../src/history/units.js'
 import { NO_USAGE, type Outcome } from '../../src/protocol/execution.js'
+import { Receipt } from '../../src/protocol/receipt.js'
 import { openTestRedis } from '../support/redis.js'
 import { startRecord } from '../support/start-record.js'
 
@@ -29,7 +32,7 @@ async function submit(owner: string, more: Partial<NewRecord> = {}): Promise<str
     id,
     owner,
     request: { prompt: 'x' },
-    requestDigest: 'digest',
+    requestDigest: 'd'.repeat(64),
     priority: 'normal',
     createdAt: created,
     workspace: id,
@@ -52,6 +55,13 @@ async function start(id: string): Promise<string> {
 const end = (id: string, fence: string, outcome: Outcome = { status: 'succeeded' }, usage = NO_USAGE) =>
   store.conclude(id, fence, { outcome, usage, attempt: 1, finishedAt: new Date() })
 
+/** As a worker ends it: with its receipt, which vouches for the log. */
+const seal = (id: string, fence: string): Promise<unknown> =>
+  concludeExecution(domain, id, { kind: 'holder', fence }, { outcome: { status: 'succeeded' }, attempt: 1 })
+
+const receiptOf = async (id: string): Promise<Receipt> =>
+  Receipt.parse(JSON.parse((await store.getReceipt(id)) ?? 'null'))
+
 /** Two events from there on, in one batch. */
 const toBatch = (first: number, text: string): Batch => ({
   first,
@@ -71,37 +81,71 @@ async function readAll(id: string, lastSeq: number): Promise<string[]> {
   return read
 }
 
-void t.test('a log that has ended is one entry, and reads as before from every cursor', async (t) => {
+void t.test('a log that has ended is one entry, packed, and reads as before from every cursor', async (t) => {
   const id = await submit('logs')
   const fence = await start(id)
-  for (const first of [3, 5, 7]) await log.append(id, fence, toBatch(first, 'é'.repeat(100)))
+  for (const first of [3, 5, 7]) await log.append(id, fence, toBatch(first, `${first} é ${'grows '.repeat(50)}`))
   const key = `{cc}:events:${id}`
   t.equal(await domain.redis.xlen(key), 5)
   const before = (await readAll(id, 8)).map((text) => text.split('\n'))
-  t.match(await end(id, fence), { kind: 'concluded' })
-  const [entry] = await domain.redis.xrange(key, '-', '+')
+  t.ok(await seal(id, fence))
+  const [entry] = await domain.redis.xrangeBuffer(key, '-', '+')
   t.equal(await domain.redis.xlen(key), 1)
-  t.equal(entry?.[0], '9-0', 'by its last seq')
-  const after = (await readAll(id, 9)).map((text) => text.split('\n'))
+  // ioredis types ids and fields as one kind of list.
+  const [entryId, [, packed]] = entry as unknown as [Buffer, [Buffer, Buffer]]
+  t.equal(entryId.toString(), '9-0', 'by its last seq')
+  const lines = (await readAll(id, 9)).map((text) => text.split('\n'))
   t.same(
-    after.slice(0, -1).map((lines) => lines.slice(0, -1)),
+    lines.slice(0, -1).map((some) => some.slice(0, -1)),
     before,
   )
   t.same(
-    after.map((lines) => lines.length),
+    lines.map((some) => some.length),
     [9, 8, 7, 6, 5, 4, 3, 2, 1],
   )
+  const all = lines[0]?.join('\n') ?? ''
+  t.ok(packed.length < all.length / 2, `${packed.length} of ${all.length} bytes`)
+  t.same((await readLog(log, id)).chain.summary(), (await receiptOf(id)).events, 'to the byte')
+  for (const limit of [1, 2, 8, 9, 10])
+    for (let after = 0; after <= 9; after += 1) {
+      const page = await log.readChunks(id, after, 1_000_000, limit)
+      const read = page.chunks.map(({ bytes }) => bytes.toString()).join('\n')
+      t.equal(read, lines[0]?.slice(after, after + limit).join('\n'), `${limit} after ${after}`)
+      t.equal(page.lastSeq, 9)
+    }
   t.match((await log.readLast(id)).chunks, [{ last: 9, isTerminal: true }])
-  t.match((await log.readChunks(id, 3, 1_000_000, 2)).chunks, [{ first: 4, last: 5 }], 'a page is cut out of it')
   t.ok((await domain.redis.pttl(key)) > 0, 'it goes with its record')
   t.notOk(await domain.redis.exists('{cc}:events-draft'))
+})
+
+void t.test('what is packed counts as what it takes', async (t) => {
+  const id = await submit('sizes')
+  const fence = await start(id)
+  await log.append(id, fence, toBatch(3, 'grows '.repeat(500)))
+  await seal(id, fence)
+  const [, bytes] = (await domain.redis.hmget(`{cc}:log:${id}`, 'lastSeq', 'bytes')).map(Number)
+  const receipt = await domain.redis.hgetBuffer(`{cc}:execution:${id}`, 'receipt')
+  t.ok(bytes !== undefined && bytes < 1_000, `${bytes} bytes of 6 KB`)
+  const text = (await store.getReceipt(id)) ?? ''
+  t.ok(receipt && receipt.length < text.length * 0.7, `${receipt?.length} of ${text.length} bytes`)
+  t.equal((await receiptOf(id)).executionId, id)
+  const request = await domain.redis.hstrlen(`{cc}:execution:${id}`, 'request')
+  t.equal(Number(await domain.redis.hget('{cc}:finished-bytes', id)), Number(bytes) + Number(receipt?.length) + request)
+})
+
+void t.test('a receipt that an older version has stored is read', async (t) => {
+  const id = await submit('receipts')
+  await seal(id, await start(id))
+  const text = (await store.getReceipt(id)) ?? ''
+  await domain.redis.hset(`{cc}:execution:${id}`, 'receipt', text)
+  t.equal(await store.getReceipt(id), text)
 })
 
 void t.test('a long log stays as it was written', async (t) => {
   const id = await submit('logs')
   const fence = await start(id)
   for (const first of [3, 5, 7]) await log.append(id, fence, toBatch(first, 'x'.repeat(6_000)))
-  await end(id, fence)
+  t.ok(await seal(id, fence))
   t.equal(await domain.redis.xlen(`{cc}:events:${id}`), 6)
 })
 

@@ -298,7 +298,7 @@ void t.test('what a worker has left half made is taken away and made anew', asyn
     repository: { name: repository, path: repository, address: repository },
     workspace: { path: workspace, address: workspace },
     roots: [projects],
-    path: process.env['PATH'],
+    git: { environment: process.env, timeoutMs: 60_000 },
     usedBy: 'me',
     ...place,
   }

@@ -80,7 +80,7 @@ export async function demotePrimary(
       async () => (await readinessOf(scene)).every(([status]) => status === 503),
       'every API says that it is not ready',
     )
-    t.match((await readinessOf(scene))[0], [503, /read-only replica|cannot be reached/])
+    t.match((await readinessOf(scene))[0], [503, /read-only replica|store is unavailable/])
     await sleep(random.between(500, 2_000))
 
     for (const { link } of members) link.lead(next.socket)

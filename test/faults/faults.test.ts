@@ -10,6 +10,7 @@ import { reachEveryLimit } from './limit-faults.js'
 import { killAroundParking } from './parking-faults.js'
 import { killAtPlannedMoments } from './schedule-faults.js'
 import { endEverythingAtOnce, stopWorkerAsRedisGoes, submitFiftyTimes } from './service-faults.js'
+import { killAroundStandby } from './standby-faults.js'
 import { endWithLongOutages, surviveShortOutages } from './store-faults.js'
 import { killAroundTokens } from './token-faults.js'
 import { killAroundDelivery } from './webhook-faults.js'
@@ -25,6 +26,8 @@ const only = process.env['CC_EXECUTOR_FAULT_ONLY']
 
 const SCENES: Record<string, (t: Test, seed: string) => Promise<void>> = {
   'a worker is killed at every phase of a run, and an API beside it': killWorkerAtEveryPhase,
+  'a worker is killed while a CLI stands by, and as one is handed over: nothing is left, and the run goes on':
+    killAroundStandby,
   'a worker that is frozen beyond its lease is fenced off; cancels race with a dying one': freezeWorkerBeyondItsLease,
   'Redis dies, freezes, is full, cannot be reached for less than a lease: runs go on and nothing is missing':
     surviveShortOutages,

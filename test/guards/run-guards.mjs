@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, syml
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import ts from 'typescript'
+import ts from 'typescript-6'
 
 import { checkoutDirectory } from '../../src/setup/cache.mjs'
 import { runProgram } from '../../src/setup/run-program.mjs'
@@ -126,8 +126,8 @@ function resultOf(results, title) {
 
 /** What fails by itself where a program is not whole, and says nothing of a guard. */
 const BROKEN = /is not defined|is not a function|is not iterable|Cannot (?:read|find)|has already been declared/
-/** The ends of a wait: tap's own, and `until` of test/support/processes.ts. */
-const LATE = /^(?:timeout!|not within \d+ ms: )/
+/** The ends of a wait: tap's own, and those of test/support/deadlines.ts, also where a test says more of them. */
+const LATE = /^(?:timeout!|(?:Error: )*not within \d+ ms: )/
 
 const WHY_CHARACTERS = 120
 

@@ -117,3 +117,8 @@ async function openSession(command: string, args: string[], env: Record<string, 
     close: () => (closing ??= client.close()),
   }
 }
+
+export function saysProtocolOnly(t: Test, { failures, stderr }: McpSession): void {
+  t.same(failures, [], 'stdout holds nothing but the protocol')
+  t.equal(stderr(), '')
+}

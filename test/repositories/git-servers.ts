@@ -25,13 +25,29 @@ export interface HttpServer {
 export async function openHttpServer(
   t: Teardown,
   root: string,
-  { user, password }: { readonly user: string; readonly password: () => string },
+  {
+    user,
+    password,
+    files = new Map(),
+    obstacle,
+  }: {
+    readonly user: string
+    readonly password: () => string
+    /** Of Git LFS. */
+    readonly files?: Map<string, Buffer>
+    /** Whether a request is dealt with otherwise. */
+    readonly obstacle?: (request: IncomingMessage, response: ServerResponse) => boolean
+  },
 ): Promise<HttpServer> {
   const seen: HttpServer['seen'] = []
   const server = createServer((request, response) => {
     const proof = `Basic ${Buffer.from(`${user}:${password()}`).toString('base64')}`
     const isAllowed = request.headers.authorization === proof
-    seen.push({ path: request.url ?? '', isAllowed })
+    const path = request.url ?? ''
+    seen.push({ path, isAllowed })
+    if (obstacle?.(request, response)) return
+    if (path.startsWith('/store/') || (isAllowed && path.includes('/info/lfs/')))
+      return serveFiles(files, request, response)
     if (isAllowed) return serveByCgi(root, user, request, response)
     request.resume()
     response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end('who are you?\n')
@@ -91,7 +107,38 @@ function serveByCgi(root: string, user: string, request: IncomingMessage, respon
   child.stdout.on('end', () => response.end())
 }
 
-async function freePort(): Promise<number> {
+/** Git LFS' batch interface and its store: each file for a ticket, which the batch gives to whoever proved himself. */
+function serveFiles(store: Map<string, Buffer>, request: IncomingMessage, response: ServerResponse): void {
+  const [ticket, path] = ['Ticket for the store', request.url ?? '']
+  const pieces: Buffer[] = []
+  request.on('data', (piece: Buffer) => pieces.push(piece))
+  request.on('end', () => {
+    const body = Buffer.concat(pieces)
+    const oid = path.slice(path.lastIndexOf('/') + 1)
+    if (path.startsWith('/store/')) {
+      if (request.headers.authorization !== ticket) return void response.writeHead(403).end()
+      if (request.method === 'PUT') store.set(oid, body)
+      return void response.writeHead(200).end(request.method === 'PUT' ? '' : store.get(oid))
+    }
+    // Safe: git-lfs has written it.
+    const { operation, objects } = JSON.parse(body.toString()) as {
+      readonly operation: 'upload' | 'download'
+      readonly objects: ReadonlyArray<{ readonly oid: string; readonly size: number }>
+    }
+    const answer = objects.map((object) => {
+      const isThere = store.has(object.oid)
+      if (operation === 'download' && !isThere) return { ...object, error: { code: 404, message: 'not here' } }
+      const href = `http://${request.headers.host}/store/${object.oid}`
+      return isThere && operation === 'upload'
+        ? object
+        : { ...object, actions: { [operation]: { href, header: { Authorization: ticket } } } }
+    })
+    response.writeHead(200, { 'content-type': 'application/vnd.git-lfs+json' })
+    response.end(JSON.stringify({ transfer: 'basic', objects: answer }))
+  })
+}
+
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -100,13 +147,13 @@ async function freePort(): Promise<number> {
   return port
 }
 
-const answers = (port: number): Promise<boolean> =>
+export const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => socket.end(() => resolve(true)))
     socket.on('error', () => resolve(false))
   })
 
-async function end(child: ChildProcess): Promise<void> {
+export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   child.kill('SIGTERM')
   await once(child, 'exit')

@@ -20,6 +20,10 @@ const base = await makeRepository(work, {
   'old name.txt': 'x\n',
 })
 await git(work, 'tag', '-a', '-m', 'v1', 'v1')
+const TAKEN = 'taken/by-others'
+await git(work, 'checkout', '-qb', TAKEN)
+const tip = await commitFiles(work, { 'theirs.txt': 'theirs\n' }, 'theirs')
+await git(work, 'checkout', '-q', 'main')
 await git(folder, 'clone', '-q', '--bare', work, at('origin.git'))
 const origin = at('origin.git')
 
@@ -137,8 +141,8 @@ void t.test('every kind of change comes back, and the patch applies with git am 
   })
   t.equal(bundle.headers.get('content-type'), 'application/x-git-bundle')
   await writeFile(at('kinds.bundle'), Buffer.from(await bundle.arrayBuffer()))
-  await git(at('clone'), 'fetch', '-q', at('kinds.bundle'), 'every/kind:from-bundle')
-  t.equal(await git(at('clone'), 'rev-parse', 'from-bundle'), repository?.headCommit)
+  await git(at('kinds-am'), 'fetch', '-q', at('kinds.bundle'), 'every/kind:from-bundle')
+  t.equal(await git(at('kinds-am'), 'rev-parse', 'from-bundle'), repository?.headCommit)
 })
 
 void t.test('what the run commits itself is kept, and a merge is handed out as one commit', { skip }, async (t) => {
@@ -217,10 +221,12 @@ void t.test('a session goes on in the same checkout, on a .git that no run has w
 })
 
 void t.test('what may not be pushed is told, and nothing is forced', async (t) => {
+  const other = await git(origin, 'commit-tree', `${base}^{tree}`, '-p', base, '-m', 'of somebody else')
+  await git(origin, 'branch', 'moved/on', other)
   const moved = await run(commands('echo x > mine.txt'), {
     url: origin,
     ref: base,
-    branch: 'follow/up',
+    branch: 'moved/on',
     push: 'always',
   })
   t.match(
@@ -275,8 +281,7 @@ void t.test('what is refused before and at the start', async (t) => {
 })
 
 void t.test('a default branch that changed, and a ref that moved, are seen by the next run', { skip }, async (t) => {
-  await git(origin, 'symbolic-ref', 'HEAD', 'refs/heads/follow/up')
-  const tip = await git(origin, 'rev-parse', 'follow/up')
+  await git(origin, 'symbolic-ref', 'HEAD', `refs/heads/${TAKEN}`)
   const other = await run(commands('true'), { url: origin, depth: 1 })
   t.match(other.outcome?.repository, { baseCommit: tip })
   await git(origin, 'symbolic-ref', 'HEAD', 'refs/heads/main')

@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { toRepositorySettings } from '../../src/platform/repository-settings.js'
-import { makeGitHome } from '../../src/repositories/git-environment.js'
+import { makeGitHome } from '../../src/git/git-environment.js'
 import type { Mirrors } from '../../src/repositories/mirror.js'
 import type { GitMeans } from '../../src/repositories/run-git.js'
 import type { Containment } from '../../src/supervision/containment.js'

@@ -114,7 +114,7 @@ async function readCompose(
         ) as unknown,
     ),
   )
-  // Safe: test/deployment.test.ts knows the same shape.
+  // Safe: test/support/compose-files.ts has the same shape.
   return documents.reduce(merge) as Compose
 }
 

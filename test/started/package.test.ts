@@ -47,7 +47,7 @@ async function program(path: string, args: readonly string[], cwd: string): Prom
 
 void t.test(
   'the packed service, installed in an empty folder, answers all that it documents',
-  { skip, timeout: DEADLINE_MS },
+  { skip, timeout: 2 * DEADLINE_MS },
   async (t) => {
     const folder = await makeFolder(t)
     const empty = join(folder, 'empty')

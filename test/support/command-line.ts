@@ -1,5 +1,5 @@
 // cc-executor's commands for tests of what they say: in one process for all of them. How a command begins and ends as a
-// process is the subject of others (test/cli/cli.test.ts).
+// process is the subject of others (test/cli/run.test.ts).
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { CommandCall, Ran } from './command-host.js'

@@ -16,6 +16,8 @@ export function testEnvironment(directory: string): NodeJS.ProcessEnv {
     CC_EXECUTOR_HOST: '127.0.0.1',
     CC_EXECUTOR_PORT: '0',
     CC_EXECUTOR_DRAIN_SECONDS: '0',
+    // A process beside those of its runs is for the tests that are about it.
+    CC_EXECUTOR_STANDBY: '0',
     LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
   }
 }

@@ -17,6 +17,17 @@ export interface Chunk {
   readonly text: string
 }
 
+/** Where and as whom its commands are typed. */
+export interface ReaderOptions {
+  /** Of the service, which is localhost:8001 for the reader. */
+  readonly address: string
+  readonly home: string
+  readonly env: NodeJS.ProcessEnv
+  readonly cwd?: string
+  /** What runs a program as another user. */
+  readonly as?: readonly string[]
+}
+
 /** Where README says /home/me. */
 export const READER_HOME = '/home/me'
 
@@ -30,6 +41,25 @@ export const pictureCommands = (blocks: readonly ReadmeBlock[]): string[] =>
   blocks
     .filter(({ commands }) => /^cc-executor tail|Try something forbidden/m.test(commands))
     .flatMap(({ commands }) => commands.trimEnd().split('\n'))
+
+/** One after the other in one shell, and what each has printed, comparable. */
+export async function runBlocks(
+  blocks: readonly ReadmeBlock[],
+  { address, home, env, cwd, as }: ReaderOptions,
+): Promise<{ code: number; said: readonly string[] }> {
+  const script = blocks
+    .map(({ commands }, index) => `echo; echo "== ${index}"\n${commands}`)
+    .join('\n')
+    .replaceAll('localhost:8001', address)
+  const { code, chunks } = await runOnTerminal(script, env, { cwd, as })
+  const said = chunks
+    .map(({ text }) => text)
+    .join('')
+    .split(/^== \d+\r?\n/m)
+    .slice(1)
+    .map((text) => toComparable(text, home))
+  return { code, said }
+}
 
 /** Ids, times and places differ from run to run; a terminal adds colours and carriage returns. */
 export function toComparable(text: string, home = homedir()): string {
@@ -59,6 +89,7 @@ export function toPrintedPattern(expected: string): RegExp {
 export async function runOnTerminal(
   script: string,
   env: NodeJS.ProcessEnv,
+  { cwd = ROOT, as = [] }: { readonly cwd?: string; readonly as?: readonly string[] } = {},
 ): Promise<{ code: number; chunks: readonly Chunk[] }> {
   const shell = ['bash', '-euO', 'expand_aliases', '-o', 'pipefail', '-c', script]
   const args =
@@ -66,7 +97,8 @@ export async function runOnTerminal(
       ? ['-q', '/dev/null', ...shell]
       : ['-qec', shell.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' '), '/dev/null']
   const startedAt = performance.now()
-  const child = spawn('script', args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const [file = '', ...more] = [...as, 'script', ...args]
+  const child = spawn(file, more, { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
   const chunks: Chunk[] = []
   child.stdout
     .setEncoding('utf8')

@@ -78,7 +78,7 @@ const API = 'api:8001'
 const {
   prometheus: inCompose,
   grafana,
-} = // Safe: test/deployment.test.ts looks at the shape.
+} = // Safe: test/support/compose-files.ts has the shape.
   (
     parse(await readFile(join(COMPOSE, 'compose.yaml'), 'utf8'), { merge: true }) as {
       services: Record<string, { image: string; volumes: string[] }>

@@ -63,6 +63,8 @@ async function scrape(api = 0): Promise<Samples> {
   return readSamples(answer.text)
 }
 
+const interactions = () => collector.spans.filter(({ name }) => name === 'claude_code.interaction')
+
 void t.test('one trace leads from a caller over queue and worker to the spans of the CLI', async (t) => {
   for (const { name, env } of listClaudeVersions()) {
     const worker = await service.openWorker(env)
@@ -70,11 +72,15 @@ void t.test('one trace leads from a caller over queue and worker to the spans of
     const traceId = CALLER.trace.replace(/^../, env['CC_EXECUTOR_CLAUDE_BIN']?.includes('197') ? '1b' : '0a')
     for (const sandbox of ['workspace', 'locked']) {
       const trace = sandbox === 'locked' ? traceId.replace(/..$/, 'ff') : traceId
+      const seen = interactions().length
       const { id } = await submit(
         { prompt: 'Say hello', sandbox },
         { traceparent: `00-${trace}-${CALLER.span}-01`, tracestate: 'vendor=value' },
       )
       t.match(await finished(id), { traceId: trace, outcome: { status: 'succeeded' } })
+      await until(() => interactions().length > seen, 'the CLI has told of its turn', 60_000)
+      // Or what is waited for next would not come.
+      if (!t.equal(interactions().at(-1)?.traceId, trace, `${name} tells of it in the trace of the caller`)) return
       const spans = await collector.until(trace, {
         'POST /execute': 1,
         ...CONCLUDED,

@@ -4,6 +4,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { unpackJson } from '../../src/platform/packed-json.js'
 import { keyRoot } from '../../src/platform/redis.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { EventChain } from '../../src/verification/event-chain.js'
@@ -48,7 +49,7 @@ async function storedEvents(id: string, at = service): Promise<Buffer[]> {
   const redis = new Redis({ path: at.redis.url.slice('unix://'.length) })
   try {
     const entries = await redis.xrangeBuffer(`${keyRoot('cc')}:events:${id}`, '-', '+')
-    return entries.map(([, [, batch]]) => batch ?? Buffer.alloc(0))
+    return entries.map(([, [, batch]]) => unpackJson(batch ?? Buffer.alloc(0)))
   } finally {
     redis.disconnect()
   }

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { createHmac } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,6 +8,7 @@ import t from 'tap'
 import { sha256 } from '../../src/platform/hash.js'
 import { compactJson, toCanonicalJson } from '../../src/verification/canonical-json.js'
 import { EventChain } from '../../src/verification/event-chain.js'
+import { openGrantKey, type GrantKey } from '../../src/verification/grant-key.js'
 import { signReceipt } from '../../src/verification/receipt.js'
 import { toMarkdown } from '../../src/verification/receipt-markdown.js'
 import {
@@ -411,12 +413,38 @@ void t.test('anybody with Ed25519 and RFC 8785 can check it', async (t) => {
   )
 })
 
+void t.test('the secret for rights is made once, kept to its owner, and fits its own seals alone', async (t) => {
+  const fresh = await mkdtemp(join(directory, 'grant-'))
+  const path = join(fresh, 'receipt-keys', 'grant-key')
+  const opened = await Promise.all(Array.from({ length: 8 }, () => openGrantKey(fresh)))
+  t.equal(new Set(opened.map(({ kid }) => kid)).size, 1, 'eight at once have one')
+  t.equal(statSync(path).mode & 0o777, 0o600)
+  const [{ kid, seal, fits }] = opened as [GrantKey, ...GrantKey[]]
+  t.equal(
+    seal('text'),
+    createHmac('sha256', await readFile(path))
+      .update('text')
+      .digest('base64url'),
+  )
+  t.ok(fits('text', seal('text')))
+  t.notOk(fits('texts', seal('text')))
+  t.notOk(fits('text', ''))
+  t.notOk(fits('text', seal('text').slice(0, -4)), 'nor does a part of one')
+  t.notOk(kid.includes((await readFile(path)).toString('base64url')), 'its name does not tell it')
+  await chmod(path, 0o644)
+  t.equal((await openGrantKey(fresh)).kid, kid, 'the same at the next start')
+  t.equal(statSync(path).mode & 0o777, 0o600, 'a copy with wide permissions is closed')
+  await writeFile(path, 'short')
+  await t.rejects(openGrantKey(fresh), { name: 'ConfigError', message: /grant-key.*5 bytes.*delete it/ })
+  await rm(path)
+  t.not((await openGrantKey(fresh)).kid, kid)
+})
+
 void t.test('the key is made once, kept to its owner, and rotated by deleting it', async (t) => {
   const folder = join(directory, 'receipt-keys')
   t.equal(statSync(join(folder, 'signing-key.pem')).mode & 0o777, 0o600)
   t.equal(statSync(folder).mode & 0o777, 0o700)
   t.same((await openSigningKey(directory)).jwk, key.jwk, 'the same at the next start')
-  t.equal(await key.signBeside('text'), key.sign('text'), 'and signs the same on any thread')
   const publicFile = join(folder, `${key.jwk.kid}.public.json`)
   const before = statSync(publicFile)
   await openSigningKey(directory)

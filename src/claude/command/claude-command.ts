@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { TIMEOUT_LIMIT_SECONDS } from '../../protocol/limits.js'
 import type { PermissionMode } from '../../protocol/permission-mode.js'
 import { NOTHING_APPROVED, type ApprovedPermissions } from './approved-permissions.js'
 import type { AwaitedCall } from './asking-hook.js'
@@ -70,8 +71,11 @@ export interface ClaudeCommand {
   readonly firstLine: string
 }
 
-/** Beyond the run's own timeout, since a run may be paused: our clocks are those that end it. */
-const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
+/**
+ * How long the CLI may wait for background tasks: longer than any timeout and the pauses of a run, as our clocks are
+ * those that end it; the same for every run, since one that stands by has none of its own.
+ */
+const WAIT_CEILING_MS = (TIMEOUT_LIMIT_SECONDS + 24 * 60 * 60) * 1_000
 
 /**
  * Read by the CLI before each command of its Bash tool. It gives a command /dev/null to read, but not where the command
@@ -140,7 +144,7 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     // With it the CLI names the reason of a refusal to start in a `result`, and not only on standard error.
     CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
     // How long the CLI waits for background tasks once its standard input is closed; its own limit is ten minutes.
-    CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: String(Math.ceil(run.timeoutSeconds * 1_000) + PAUSE_LIMIT_MS),
+    CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: String(WAIT_CEILING_MS),
   }
   if (run.mcpServers && settings.mcpTimeoutSeconds !== undefined)
     env['MCP_TIMEOUT'] = String(settings.mcpTimeoutSeconds * 1_000)

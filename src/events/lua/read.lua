@@ -1,8 +1,8 @@
 -- The entries of a log after a cursor. Runs for every reader: plain arguments.
 -- Arguments: id, after, maxBytes, limit: of events, 0 where only maxBytes counts
 -- Answers: {lastSeq, bytes of an average entry, entries…}: at least one entry if there is any, then as many as fit in
---   maxBytes; with a limit the first and the last entry are cut to the events that are asked for;
---   {-1, 0} where there is no log
+--   maxBytes; with a limit the first and the last entry are cut to the events that are asked for, but for a log that is
+--   packed; {-1, 0} where there is no log
 -- Sent again: yes; writes nothing
 
 --- @include "../../platform/lua/include/key.lua"
@@ -18,6 +18,9 @@ local function cut(lines, skipped, taken)
   end
   return string.sub(lines, start, stop - 1)
 end
+
+-- What does not begin with one is packed: the only entry of its log.
+local BRACE = 123
 
 local id, after, maxBytes, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local log = redis.call('HMGET', key('log', id), 'lastSeq', 'bytes')
@@ -35,7 +38,7 @@ while size < maxBytes do
     if size > 0 and size + #lines > maxBytes then return answer end
     local events = 0
     local entryLast = tonumber(string.match(entry[1], '^%d+'))
-    if limit > 0 then
+    if limit > 0 and string.byte(lines) == BRACE then
       local first = tonumber(string.match(lines, '^{"seq":(%d+)'))
       events = entryLast - first + 1
       if first <= after or entryLast > after + limit then
@@ -49,7 +52,7 @@ while size < maxBytes do
     cursor = '(' .. entry[1]
     -- As many as are likely to fit, going by those so far.
     count = math.floor((maxBytes - size) * (#answer - 2) / size)
-    if limit > 0 then count = math.min(count, math.ceil((after + limit - entryLast) / events)) end
+    if events > 0 then count = math.min(count, math.ceil((after + limit - entryLast) / events)) end
     count = math.max(1, math.min(64, count))
   end
   if #entries < asked then break end

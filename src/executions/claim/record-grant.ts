@@ -2,7 +2,8 @@ import { resolve } from 'node:path'
 import { sessionOf } from '../../claude/command/run-request.js'
 import type { Config } from '../../platform/config.js'
 import { socketOf } from '../../platform/redis-url.js'
-import { readPublicKeys, verifySignature, type SigningKey } from '../../verification/signing-key.js'
+import type { GrantKey } from '../../verification/grant-key.js'
+import { readPublicKeys, verifySignature } from '../../verification/signing-key.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import { digestRequest } from '../records/digest-request.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
@@ -19,15 +20,15 @@ const toText = (record: Granted, requestDigest: string, claim: Omit<Grant, 'sign
   return toGrantText({ ...record, requestDigest, workspace }, claim)
 }
 
-/** Signs what the token of a request may do, with the key of this process's data folder. */
+/** Seals what the token of a request may do, with the key of this process's data folder. */
 export async function grantRights(
-  { signingKey }: { readonly signingKey: () => Promise<SigningKey> },
+  { grantKey }: { readonly grantKey: () => Promise<GrantKey> },
   record: Granted & Pick<ExecutionRecord, 'requestDigest'>,
   { isAdmin }: Rights,
 ): Promise<Grant> {
-  const key = await signingKey()
-  const claim = { isAdmin, kid: key.jwk.kid }
-  return { ...claim, signature: await key.signBeside(toText(record, record.requestDigest, claim)) }
+  const key = await grantKey()
+  const claim = { isAdmin, kid: key.kid }
+  return { ...claim, signature: key.seal(toText(record, record.requestDigest, claim)) }
 }
 
 /** Redis is this data folder's own: every API that writes to it has the folder's key. */
@@ -46,15 +47,30 @@ const changed = (why: string): ExecutorError =>
  * @throws ExecutorError FORBIDDEN
  */
 export async function readRights(
-  { config }: { readonly config: Pick<Config, 'redisUrl' | 'dataDir'> },
+  services: {
+    readonly config: Pick<Config, 'redisUrl' | 'dataDir'>
+    readonly grantKey: () => Promise<GrantKey>
+  },
   record: Granted & { readonly grant?: Grant },
 ): Promise<Rights> {
   const { grant } = record
   if (!grant) return { isAdmin: false }
-  const known = (await readPublicKeys(config.dataDir)).find(({ kid }) => kid === grant.kid)
-  if (known) {
-    if (!verifySignature(known.x, toText(record, digestRequest(record.request), grant), grant.signature))
-      throw changed('its signature does not match its content')
-  } else if (isEmbedded(config)) throw changed('it is signed with a key that never belonged to this service')
+  const isTrue = await findSeal(services, grant)
+  if (isTrue?.(toText(record, digestRequest(record.request), grant)) === false)
+    throw changed('its signature does not match its content')
+  if (!isTrue && isEmbedded(services.config))
+    throw changed('it is signed with a key that never belonged to this service')
   return { isAdmin: grant.isAdmin }
+}
+
+/** What tells whether the seal of a grant is that of a text, where its key is one of this data folder. */
+async function findSeal(
+  { config, grantKey }: Parameters<typeof readRights>[0],
+  { kid, signature }: Grant,
+): Promise<((text: string) => boolean) | undefined> {
+  const key = await grantKey()
+  if (kid === key.kid) return (text) => key.fits(text, signature)
+  // As an API signed before there was a secret for it.
+  const { x } = (await readPublicKeys(config.dataDir)).find((known) => known.kid === kid) ?? {}
+  return x === undefined ? undefined : (text) => verifySignature(x, text, signature)
 }

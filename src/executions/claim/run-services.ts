@@ -7,6 +7,7 @@ import type { GitIdentity } from '../../platform/git-identity.js'
 import type { SecretMask } from '../../platform/secret-mask.js'
 import type { DomainServices } from '../services.js'
 import type { HeldRuns } from './held-runs.js'
+import type { Standby } from './standby.js'
 import type { StartGate } from './start-gate.js'
 
 /** What a worker needs to run an execution. */
@@ -26,6 +27,7 @@ export interface RunServices extends DomainServices {
   readonly gitIdentity: () => Promise<GitIdentity>
   readonly startGate: StartGate
   readonly heldRuns: HeldRuns
+  readonly standby: Standby
   /** Of the operator's secrets; a run has its own besides. */
   readonly mask: SecretMask
   /**

@@ -1,10 +1,15 @@
 import { splitBatch, type StoredEvent } from '../../events/stored-event.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { EventData } from '../../protocol/events.js'
+import { packJson } from '../../platform/packed-json.js'
 import { EventChain } from '../../verification/event-chain.js'
 
 /** Read from the log at once: the chain over it is a matter of milliseconds. */
 const READ_BYTES = 1024 * 1024
+
+/** A longer log stays as it was written: whoever reads a page of it unpacks no more than that. */
+const PACKED_BYTES = 32 * 1024
+const NEWLINE = Buffer.from('\n')
 
 type Started = EventData<'execution.started'>
 interface ClosingData {
@@ -12,9 +17,15 @@ interface ClosingData {
 }
 const CLOSING = new Set<string>(['approval.decided', 'approval.expired', 'approval.withdrawn'])
 
-/** What a receipt needs of a log, event by event: the chain over their bytes, and the start of the last attempt. */
+/**
+ * What the end needs of a log, event by event: the chain over their bytes, and the start of the last attempt, for the
+ * receipt; and all of a short one, which is packed.
+ */
 export class LogReading {
   readonly #chain: EventChain
+  /** undefined: it is too long to be packed. */
+  #lines: Buffer[] | undefined
+  #bytes: number
   #started: Started | undefined
   #attachments: Started['attachments']
   /** Those whose end the log tells, as far as it was read. */
@@ -23,6 +34,8 @@ export class LogReading {
   constructor(before?: LogReading) {
     this.closedApprovals = new Set(before?.closedApprovals)
     this.#chain = before?.chain.copy() ?? new EventChain()
+    this.#lines = before ? before.#lines && [...before.#lines] : []
+    this.#bytes = before ? before.#bytes : 0
     this.#started = before?.started
     this.#attachments = before?.attachments
   }
@@ -44,19 +57,33 @@ export class LogReading {
     return this.#attachments
   }
 
+  /** All of it as one packed entry; undefined: it is not to be packed. */
+  pack(): Buffer | undefined {
+    return this.#lines && packJson(Buffer.concat(this.#lines.flatMap((line) => [NEWLINE, line]).slice(1)))
+  }
+
   /** The next event as it is stored: one that its writer has made and knows not to be a start. */
   add(bytes: Buffer | string): void {
     this.#chain.add(bytes)
+    this.#keep(bytes)
   }
 
   /** The next event as it was read. */
   addStored({ bytes, type }: StoredEvent): void {
-    this.#chain.add(bytes)
+    this.add(bytes)
     // Safe: the service's own event, by its type.
     if (CLOSING.has(type)) this.closedApprovals.add((JSON.parse(bytes.toString()) as ClosingData).data.approvalId)
     if (type !== 'execution.started') return
     this.#started = (JSON.parse(bytes.toString()) as { data: Started }).data
     this.#attachments = this.#started.attachments ?? this.#attachments
+  }
+
+  #keep(bytes: Buffer | string): void {
+    if (!this.#lines) return
+    this.#bytes += 1 + (typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.length)
+    // The bytes are their writer's.
+    if (this.#bytes <= PACKED_BYTES) this.#lines.push(Buffer.from(bytes))
+    else this.#lines = undefined
   }
 }
 

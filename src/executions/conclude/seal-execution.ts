@@ -89,6 +89,7 @@ function toFacts(
       argv: started.argv,
       containment: started.containment,
     },
+    standby: started?.standby,
     outcome: {
       status,
       code,
@@ -172,6 +173,7 @@ export async function sealExecution(
     paidBy,
     receipt: signReceipt(toFacts(record, reading, conclusion, paidBy, messages, approvals), key),
     finishedSeq: reading.lastSeq,
+    log: reading.pack(),
     key: key.jwk,
     figures: services.figures && toFigures(record, conclusion),
   }

@@ -39,13 +39,15 @@ export async function cancelExecution(
       continue
     }
     if (record.kind === 'task_list') {
-      if (await fromStore(cancelTaskList(services, id, request))) break
-      continue
+      const cancelled = await fromStore(cancelTaskList(services, record, request))
+      if (cancelled === 'missed') continue
+      if (cancelled === 'unread') break
+      return { execution: toExecution(cancelled), hadEnded: false }
     }
     const cancelled = await fromStore(cancelQueued(services, record, request))
     if (cancelled) return { execution: toExecution(cancelled), hadEnded: false }
   }
-  // What its tasks have come to is known by reading it.
+  // What a list has come to with its tasks is known by reading it.
   return { execution: toExecution(await requireExecution(services, id, caller)), hadEnded: false }
 }
 

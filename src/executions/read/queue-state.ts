@@ -141,7 +141,8 @@ function describePresence(present: readonly WorkerState[], blocked: readonly Blo
   const paused = present.flatMap(({ id, pausedBecause }) =>
     pausedBecause === undefined ? [] : [`worker ${id} accepts no work: ${pausedBecause}`],
   )
-  if (reached.length === 0 && paused.length === 0) return { status: 'ok', message: `${count} present`, count }
+  const standby = present.reduce((sum, worker) => sum + (worker.standby?.ready ?? 0), 0)
+  if (reached.length === 0 && paused.length === 0) return { status: 'ok', message: `${count} present`, count, standby }
   const limits = reached.map(
     ({ credential, until }) => `the limit of the credential ${credential} is reached until ${until}`,
   )
@@ -149,6 +150,7 @@ function describePresence(present: readonly WorkerState[], blocked: readonly Blo
     status: 'degraded',
     message: `${count} present; ${[...paused, ...limits].join('; ')}`,
     count,
+    standby,
     blockedCredentials: reached.length > 0 ? reached : undefined,
   }
 }

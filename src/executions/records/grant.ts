@@ -4,7 +4,7 @@ import { toCanonicalJson } from '../../verification/canonical-json.js'
 export interface Grant {
   /** The token had the admin scope. */
   readonly isAdmin: boolean
-  /** The key that signed it, by its name. */
+  /** The key that sealed it, by its name. */
   readonly kid: string
   readonly signature: string
 }
@@ -20,7 +20,7 @@ interface Granted {
   readonly workspace: string | null
 }
 
-/** What is signed. The first member keeps it from passing for anything else that the key signs. */
+/** What is sealed. The member `signs` keeps it from passing for anything else that a key signs. */
 export function toGrantText(granted: Granted, { isAdmin, kid }: Omit<Grant, 'signature'>): string {
   const { id, owner, createdAt, simulated, requestDigest, workspace } = granted
   // In the order of canonical JSON: of well-formed text, whole numbers and flags JSON.stringify then makes the same.

@@ -3,12 +3,15 @@ import { withAdmitted } from '../../platform/admitted-folders.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { Outcome } from '../../protocol/execution.js'
+import { isExecutionId } from '../../protocol/ids.js'
 import { readRights } from '../claim/record-grant.js'
 import { requirePermitted } from '../claim/run-policy.js'
 import { digestRequest } from '../records/digest-request.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { toTaskRequest } from '../records/plan-tasks.js'
 import type { DomainServices } from '../services.js'
+import { hasFolders } from '../workspaces/prepare-workspace.js'
+import { readStandbyNote } from '../workspaces/standby-folders.js'
 import { fromWorkspaceRoot, nameRequested, workspaceOf } from '../workspaces/workspace-name.js'
 
 const changed = (why: string): ExecutorError =>
@@ -25,10 +28,29 @@ async function findSubmission({ store }: DomainServices, record: ExecutionRecord
   return list
 }
 
+/**
+ * Whether an attempt before this one was handed a CLI that stood by, and so its folders, which bear another id: those
+ * of this host say whose they are. Of an id that is not here there is nothing to be had.
+ */
+async function isHandedOver(
+  { id, home, workspace, parentId, request }: ExecutionRecord,
+  { config }: DomainServices,
+): Promise<boolean> {
+  if (home === id || home !== workspace || !isExecutionId(home)) return false
+  if (parentId !== undefined || request.workspace !== undefined || sessionOf(request) !== undefined) return false
+  const note = await readStandbyNote(home, config)
+  return note ? note.executionId === id : !(await hasFolders(home, config))
+}
+
 /** A conversation is gone on with only by whom it belongs to, where it was held. */
-async function checkSession({ store, config }: DomainServices, record: ExecutionRecord): Promise<void> {
+async function checkSession(
+  { store, config }: DomainServices,
+  record: ExecutionRecord,
+  isMoved: boolean,
+): Promise<void> {
   if (sessionOf(record.request) === undefined) {
-    if (record.home !== record.id || record.source) throw changed('it continues a conversation that was not requested')
+    if ((record.home !== record.id && !isMoved) || record.source)
+      throw changed('it continues a conversation that was not requested')
     return
   }
   const before = record.resumedFrom === undefined ? undefined : await store.get(record.resumedFrom)
@@ -80,8 +102,9 @@ export async function checkRecord(services: DomainServices, record: ExecutionRec
     const submission = await findSubmission(services, record)
     const rights = await readRights(services, submission)
     requirePermitted(runOf(record), record.request, services, rights)
-    await checkWorkspace(record, submission, services)
-    await checkSession(services, record)
+    const isMoved = await isHandedOver(record, services)
+    if (!isMoved) await checkWorkspace(record, submission, services)
+    await checkSession(services, record, isMoved)
     checkBudget(record, services)
     return undefined
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { OpenFolder } from '../../platform/open-folder.js'
-import { GitError } from '../../repositories/git-error.js'
+import { GitError } from '../../git/git-error.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import type { HeldClaim } from './held-claim.js'

@@ -70,8 +70,8 @@ async function takePlaces(
 }
 
 /** Who it is in git, and that its workspace is its own to work in, whoever owns it. */
-async function writeGitConfig(
-  { gitIdentity }: RunServices,
+export async function writeGitConfig(
+  { gitIdentity }: Pick<RunServices, 'gitIdentity'>,
   { home, workspace }: RunFolders,
   isWorktree: boolean,
 ): Promise<void> {

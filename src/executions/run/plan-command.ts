@@ -30,8 +30,12 @@ export interface PlannedCommand {
 }
 
 export async function planCommand(
-  { services: { config, hooks, schemas, store }, credential: { credentials, environment }, span }: HeldClaim,
-  { id, owner, approvalCount }: ExecutionRecord,
+  {
+    services: { config, hooks, schemas, store },
+    credential: { credentials, environment },
+    span,
+  }: Pick<HeldClaim, 'services' | 'credential' | 'span'>,
+  { id, owner, approvalCount }: Pick<ExecutionRecord, 'id' | 'owner' | 'approvalCount'>,
   { claude, run, beginning, sessionId, folders, workspace, blocks }: CommandParts,
 ): Promise<PlannedCommand> {
   const { text: instructions, project } = await readInstructions({

@@ -14,7 +14,7 @@ import type { ExecutionRecord } from '../records/execution-record.js'
 import type { HeldClaim } from './held-claim.js'
 import type { PreparedRun } from './prepared-run.js'
 import type { AttemptReport } from './attempt-options.js'
-import type { OtherLogin } from './run-login.js'
+import type { OtherLogin } from '../claim/run-reach.js'
 
 export interface NextAttempt {
   /** Of the attempt that is over. */

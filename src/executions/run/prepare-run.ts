@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import type { ClaudeCommand } from '../../claude/command/claude-command.js'
 import { type RunRequest, runOf } from '../../claude/command/run-request.js'
 import { LoginError } from '../../claude/install/login-keeper.js'
-import { spawnClaude } from '../../claude/stream/spawn-claude.js'
-import { writeConfined } from '../../platform/confined-folder.js'
 import type { SandboxLevel } from '../../protocol/sandbox.js'
+import type { RunSandbox } from '../claim/run-reach.js'
+import type { WaitingCli } from '../claim/standby.js'
 import type { StartGate } from '../claim/start-gate.js'
 import { answerSchemaOf } from '../json-mode/answer-schema.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
@@ -18,9 +18,8 @@ import { openFolders, type OpenedFolders } from './open-folders.js'
 import { planCommand } from './plan-command.js'
 import { planBeginning } from './plan-continuation.js'
 import type { PreparedRun, Unstarted } from './prepared-run.js'
-import { openCaches } from './run-caches.js'
-import { requireAble } from './require-able.js'
-import { listOwn, listProtected, openRunSandbox, type RunSandbox } from './run-sandbox.js'
+import { requireAble, type Able } from './require-able.js'
+import { openReach, spawnRun } from './run-process.js'
 import { maskOf } from './run-secrets.js'
 import {
   failed,
@@ -31,26 +30,59 @@ import {
   toFolderFailure,
   toSpawnFailure,
 } from './start-failures.js'
+import { handOver, handReach, isSame, takeStandby } from './take-standby.js'
 
 /** A CLI that has said nothing for so long is not starting any more, whatever it does: the next may start. */
 const START_LIMIT_MS = 5_000
-/**
- * Of a lease: the last heartbeat is sent at half of it at the latest, so the kill is over before others may take the
- * execution.
- */
-const HEARTBEAT_TIMEOUT_OF_LEASE = 0.4
 
 /**
  * Everything between a claim and a CLI that can be let go, in the order in which it may be refused: the record, the
- * worker, the folders, where to begin, the operator's hooks, the login, the start itself.
+ * worker, the folders, where to begin, the operator's hooks, the login, the start itself. Where a CLI on standby is
+ * just what the run wants, it has its folders and needs no start; where one turns out not to be, the run starts as if
+ * there were none.
  */
 export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Promise<PreparedRun | Unstarted> {
   const { services, credential } = claim
-  const { config, log } = services
   const able = await requireAble(services, credential, record)
   if (able.kind !== 'able') return able
+  const handed = await prepareHandedOver(claim, record, able)
+  if (handed !== 'unfit') return handed
   const opened = await openFolders(claim, record)
   if (opened.kind !== 'opened') return opened
+  const prepared = await prepareIn(claim, record, able, opened)
+  if (prepared === 'unfit') throw new Error('a run without a CLI on standby cannot be unfit for it')
+  return prepared
+}
+
+/** In the hands of a CLI on standby, which goes back to where it stood unless this is the run that it gets. */
+async function prepareHandedOver(
+  claim: HeldClaim,
+  record: ExecutionRecord,
+  able: Able,
+): Promise<PreparedRun | Unstarted | 'unfit'> {
+  const waiting = takeStandby(claim, record, able)
+  if (!waiting) return 'unfit'
+  let isHandedOver = false
+  try {
+    const { folders, workspace } = waiting
+    const opened = { kind: 'opened', folders, workspace, worktree: undefined, repository: undefined } as const
+    const prepared = await prepareIn(claim, record, able, opened, waiting)
+    isHandedOver = prepared !== 'unfit' && prepared.kind === 'prepared'
+    return prepared
+  } finally {
+    if (!isHandedOver) waiting.giveBack()
+  }
+}
+
+async function prepareIn(
+  claim: HeldClaim,
+  record: ExecutionRecord,
+  able: Able,
+  opened: OpenedFolders,
+  waiting?: WaitingCli,
+): Promise<PreparedRun | Unstarted | 'unfit'> {
+  const { services } = claim
+  const { config, log } = services
   const { folders, workspace, worktree, repository } = opened
   const run = withBudget(withTimeout(runOf(record), record), record, config)
   const planned = await planBeginning(record, run, { log, home: folders.home, store: services.store })
@@ -60,7 +92,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   const simulated = config.simulatorUrl !== undefined
   if (beginning.from !== undefined && record.simulated !== simulated)
     return refused(failed('SESSION_NOT_FOUND', `The session cannot continue: ${otherModel(simulated)}`))
-  const sessionId = beginning.sessionId ?? randomUUID()
+  const sessionId = beginning.sessionId ?? waiting?.sessionId ?? randomUUID()
   const answerSchema = answerSchemaOf(run, record.id)
   // First, so that what they do in the workspace does not count as the run's.
   const go = await claim.hooks.beforeStart(record, workspace)
@@ -73,7 +105,10 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   if ('status' in attached) return refused(attached)
   const parts = { claude: able.claude, run, beginning, sessionId, blocks: attached.blocks, ...opened }
   const { command, projectInstructions } = await planCommand(claim, record, parts)
-  const reach = await openReach(claim, record, { level: able.level, planned: command, ...opened })
+  if (waiting && !isSame(waiting.command, command)) return 'unfit'
+  const reach = waiting
+    ? handReach(waiting, command)
+    : await openOwnReach(claim, record, { ...opened, level: able.level, planned: command })
   if ('kind' in reach) return reach
   const attachments = { sent: attached.sent, load }
   const prepared = { record, run, beginning, answerSchema, sessionId, folders, reach, attachments }
@@ -83,20 +118,18 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   const evidence = await beginEvidence(record, folders, workspace, config)
   // Of a worker that dies nothing else is left.
   if (run.onWorkerLost === 'continue') await evidence.keep().catch(() => undefined)
+  const whole = { kind: 'prepared', ...prepared, ...shown, command: reach.command, mask, evidence } as const
+  if (waiting) {
+    const handed = await handOver(claim, record, waiting)
+    if (handed) return { ...whole, ...handed, standby: true }
+    evidence.close()
+    return 'unfit'
+  }
   const leaveGate = await enterGate(services.startGate)
   try {
-    const child = await spawnClaude(reach.command, {
-      containment: services.containment,
-      workspace: folders.workspace,
-      folder: workspace,
-      marker: claim.marker,
-      hidden: listOwn(services),
-      exposed: Object.values(folders),
-      protected: [...listProtected(services), able.claude.binary],
-      sandbox: reach.sandbox,
-      heartbeatTimeoutMs: config.lockSeconds * 1_000 * HEARTBEAT_TIMEOUT_OF_LEASE,
-    })
-    return { kind: 'prepared', ...prepared, ...shown, command: reach.command, mask, evidence, child, leaveGate }
+    const { binary } = able.claude
+    const child = await spawnRun(services, { reach, folders, workspace, marker: claim.marker, binary })
+    return { ...whole, child, leaveGate, standby: undefined }
   } catch (error) {
     leaveGate()
     evidence.close()
@@ -108,8 +141,8 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
 const withTimeout = (run: RunRequest, { timeoutEstimate }: ExecutionRecord): RunRequest =>
   timeoutEstimate ? { ...run, timeoutSeconds: timeoutEstimate.timeoutSeconds } : run
 
-/** Its sandbox, proxy and login, and the files that its command reads. */
-async function openReach(
+/** Its sandbox, proxy and login, until the claim is over, whatever happens from here on. */
+async function openOwnReach(
   { services, credential, lifetime }: HeldClaim,
   record: ExecutionRecord,
   {
@@ -120,22 +153,9 @@ async function openReach(
   }: Pick<OpenedFolders, 'folders' | 'worktree'> & { level: SandboxLevel; planned: ClaudeCommand },
 ): Promise<RunSandbox | Unstarted> {
   try {
-    const caches = await openCaches(services, record, level, folders)
-    const reach = await openRunSandbox(
-      services,
-      credential,
-      record.request,
-      level,
-      folders,
-      // A variable that the operator lets through is his own choice.
-      { ...planned, env: { ...caches.variables, ...planned.env } },
-      [caches.opening, ...(worktree ? [worktree.opening] : [])],
-    )
-    // Until the claim is over, whatever happens from here on: it may have a proxy, and follows the login.
-    lifetime.own('sandbox', reach, (opened) => opened.close())
-    for (const { name, content } of reach.command.files)
-      await writeConfined(folders.input, name, Buffer.from(content), { mode: 0o600, replaces: true })
-    return reach
+    const openings = worktree ? [worktree.opening] : []
+    const reach = await openReach(services, credential, record, { level, folders, planned, openings })
+    return lifetime.own('sandbox', reach, (opened) => opened.close())
   } catch (error) {
     if (!(error instanceof LoginError)) return refused(toFolderFailure(error))
     if (error.isTransient) return { kind: 'delayed', folders, outcome: failed('CLAUDE_OVERLOADED', error.message) }

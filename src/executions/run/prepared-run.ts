@@ -5,6 +5,7 @@ import type { SecretMask } from '../../platform/secret-mask.js'
 import type { ProjectInstructions } from '../../protocol/project-instructions.js'
 import type { Outcome } from '../../protocol/execution.js'
 import type { WorkspaceEvidence } from '../../protocol/verification.js'
+import type { RunSandbox } from '../claim/run-reach.js'
 import type { AnswerSchema } from '../json-mode/answer-schema.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
@@ -14,7 +15,6 @@ import type { PossibleBeginning } from './plan-continuation.js'
 import type { AttemptReport } from './attempt-options.js'
 import type { RunAttempt } from './run-attempt.js'
 import type { RunRepository } from './run-repository.js'
-import type { RunSandbox } from './run-sandbox.js'
 import type { RunWorktree } from './run-worktree.js'
 
 /** A CLI that stands ready and has not been let go. */
@@ -41,6 +41,8 @@ export interface PreparedRun {
   readonly evidence: Evidence
   /** Lets the next start through; a start is over with the CLI's first output, or after START_LIMIT_MS. */
   readonly leaveGate: () => void
+  /** It had been started before it was asked for; its record is as its start will leave it. */
+  readonly standby: true | undefined
 }
 
 /** Why there is no CLI to let go. */

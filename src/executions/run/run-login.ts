@@ -2,13 +2,8 @@ import { LoginError, type LoginKeeper } from '../../claude/install/login-keeper.
 import { toRunLogin, type Login } from '../../claude/install/login-file.js'
 import { writeConfined } from '../../platform/confined-folder.js'
 import type { Logger } from '../../platform/logger.js'
+import type { OtherLogin } from '../claim/run-reach.js'
 import { CLAUDE_FOLDER } from '../workspaces/renew-home.js'
-
-/**
- * After a failure that is about the credential: whether another attempt would have another one than this began with.
- * `unknown`: whoever would renew it could not be asked.
- */
-export type OtherLogin = { readonly kind: 'another' | 'none' } | { readonly kind: 'unknown'; readonly why: string }
 
 export const toOther = (error: unknown): OtherLogin =>
   error instanceof LoginError && error.isTransient ? { kind: 'unknown', why: error.message } : { kind: 'none' }

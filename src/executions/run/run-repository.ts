@@ -12,8 +12,9 @@ import { toAuthor } from '../../repositories/author.js'
 import { provideCheckout, writeState, type Checkout } from '../../repositories/checkout.js'
 import { commitChanges, type Committed } from '../../repositories/commit-changes.js'
 import { deliver } from '../../repositories/deliver.js'
-import { makeGitHome } from '../../repositories/git-environment.js'
-import { GitError } from '../../repositories/git-error.js'
+import { makeGitHome } from '../../git/git-environment.js'
+import { GitError } from '../../git/git-error.js'
+import { someFileHolds } from '../../repositories/lfs-store.js'
 import type { Mirrors } from '../../repositories/mirror.js'
 import { pruneMirrors } from '../../repositories/prune-mirrors.js'
 import { pushBranch } from '../../repositories/push-branch.js'
@@ -178,7 +179,7 @@ class OpenedRepository implements RunRepository {
     return push === 'always' || (status === 'succeeded' && verification?.status !== 'failed')
   }
 
-  async #push({ head }: Committed): Promise<PushError | undefined> {
+  async #push({ head, files }: Committed): Promise<PushError | undefined> {
     const { url, branch } = this.#checkout.state
     if (this.#holdsSecret)
       return { code: 'SECRET_FOUND', message: 'The commits contain a secret of the operator and were not pushed.' }
@@ -187,7 +188,12 @@ class OpenedRepository implements RunRepository {
     try {
       return await this.#within(async (mirrors) => {
         await requireInPlace(url, this.#claim.services)
-        return pushBranch(mirrors, parseRepositoryUrl(url), { keeper: this.#checkout.keeper, head, branch })
+        return pushBranch(mirrors, parseRepositoryUrl(url), {
+          keeper: this.#checkout.keeper,
+          head,
+          branch,
+          files,
+        })
       })
     } catch (error) {
       this.#claim.services.logger.warn({ executionId: this.#executionId, err: error }, 'a branch was not pushed')
@@ -205,7 +211,8 @@ class OpenedRepository implements RunRepository {
     const { services, fence } = this.#claim
     const { keeper, state } = this.#checkout
     const { patch, bundle } = await deliver(mirrors.means, keeper, state.branch, committed, options)
-    this.#holdsSecret = Buffer.isBuffer(patch) && mask.holds(patch.toString())
+    const isInFile = await someFileHolds(keeper, committed.files, (text) => mask.holds(text))
+    this.#holdsSecret = isInFile || (Buffer.isBuffer(patch) && mask.holds(patch.toString()))
     try {
       const writer = services.files.openWriter(this.#executionId, fence)
       await writer.artifact('patch', this.#holdsSecret ? 'withheld' : patch)

@@ -11,12 +11,13 @@ import { readOtlpHeaders, readOtlpUrls } from '../../platform/tracing-settings.j
 import type { NewEvent } from '../../protocol/events.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { OutcomeCode } from '../../protocol/execution.js'
-import type { RunContainment, SandboxLevel, SandboxOutcome } from '../../protocol/sandbox.js'
+import type { SandboxLevel } from '../../protocol/sandbox.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import type { PooledCredential } from '../claim/credential-pool.js'
+import type { OtherLogin, RunSandbox } from '../claim/run-reach.js'
 import type { RunServices } from '../claim/run-services.js'
 import type { Opening } from './opening.js'
-import { lendLogin, toOther, writeLogin, type OtherLogin, type RunLogin } from './run-login.js'
+import { lendLogin, toOther, writeLogin, type RunLogin } from './run-login.js'
 
 /** Variables that name a file or folder which the run's programs read, where the operator's environment sets them. */
 const FILES_BY_NAME = [
@@ -31,25 +32,6 @@ const FILES_BY_NAME = [
   'AWS_WEB_IDENTITY_TOKEN_FILE',
   'GOOGLE_APPLICATION_CREDENTIALS',
 ]
-
-/** What a run may reach, from its preparation to its end. */
-export interface RunSandbox {
-  readonly level: SandboxLevel
-  /** Of a level above `host`. */
-  readonly sandbox?: Sandbox
-  readonly command: ClaudeCommand
-  /** As its start tells it. */
-  readonly containment: RunContainment
-  /** As its outcome tells it. */
-  outcome(): SandboxOutcome
-  /** After the API, or the proxy in its stead, has refused the run. */
-  findOtherLogin(code: OutcomeCode): Promise<OtherLogin>
-  /** Who hears from now on what happens at its borders, what has happened before included. */
-  listen(report: (event: NewEvent) => void): void
-  /** Nothing more is told. */
-  settle(): void
-  close(): Promise<void>
-}
 
 /** Redis' socket and the file of its password, with which a run would be the service, and the files of secrets. */
 function listSecretFiles({ redisUrl, redisAccess: { passwordFile }, secretFiles }: Config): string[] {

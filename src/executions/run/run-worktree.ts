@@ -4,8 +4,9 @@ import { withAdmitted } from '../../platform/admitted-folders.js'
 import type { Outcome } from '../../protocol/execution.js'
 import { isExecutionId } from '../../protocol/ids.js'
 import type { StartedWorktree } from '../../protocol/worktrees.js'
-import { GitError } from '../../worktrees/git-command.js'
+import { GitError } from '../../git/git-error.js'
 import { lookAtWorktree, toWorktreeOutcome } from '../../worktrees/look-at-worktree.js'
+import { toLensGit } from '../../worktrees/lens.js'
 import { makeWorktree } from '../../worktrees/make-worktree.js'
 import { removeWorktree } from '../../worktrees/remove-worktree.js'
 import { listWorktreeRoots } from '../../worktrees/worktree-roots.js'
@@ -54,7 +55,7 @@ async function make(claim: HeldClaim, record: ExecutionRecord, workspace: Worksp
       workspace,
       roots,
       dataDir: config.dataDir,
-      path: config.environment['PATH'],
+      git: toLensGit(config),
       usedBy: record.id,
     })
   } catch (error) {
@@ -97,7 +98,7 @@ export async function provideWorktree(
     async conclude(outcome) {
       const state = await lookAtWorktree(worktree, {
         dataDir: config.dataDir,
-        path: config.environment['PATH'],
+        git: toLensGit(config),
         roots,
       })
       if (!state) logger.warn({ executionId: record.id }, 'git could not tell what a run left in its worktree')

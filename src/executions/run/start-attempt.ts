@@ -122,6 +122,7 @@ async function storeStart(
     mask,
     child,
     reach,
+    standby,
   }: PreparedRun,
 ) {
   const { store, config, claude, workerId } = services
@@ -135,6 +136,7 @@ async function storeStart(
       mark: beginning.mark,
       simulated: config.simulatorUrl !== undefined,
       fingerprints: toFingerprints(record),
+      folders: standby && { home: record.home, workspace: record.workspace },
     },
     {
       type: 'execution.started',
@@ -155,6 +157,7 @@ async function storeStart(
         attachments: attachments.sent,
         projectInstructions,
         worktree: worktree?.started,
+        standby,
       },
     },
     record.taskIndex === undefined

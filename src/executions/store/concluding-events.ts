@@ -1,6 +1,7 @@
 import { serializeWithoutSeq } from '../../events/stored-event.js'
+import { packJson } from '../../platform/packed-json.js'
 import type { NewEvent } from '../../protocol/events.js'
-import type { ClosingEvent, Concluding } from './record-scripts.js'
+import type { ClosingEvent, ConcludingArguments } from './record-scripts.js'
 import type { ClosingApproval, Conclusion, Seal } from './transitions.js'
 
 /** The last events of a log, in order, without their seqs. */
@@ -27,7 +28,6 @@ function concludingFields(
     finishedAt: String(finishedAt.getTime()),
     result: typeof result === 'string' ? result : undefined,
     resultJson: typeof result === 'object' ? JSON.stringify(result) : undefined,
-    receipt: seal?.receipt,
     paidBy: seal?.paidBy && JSON.stringify(seal.paidBy),
     model,
     activeMs: durationSample && String(Math.round(durationSample.activeMs)),
@@ -36,10 +36,17 @@ function concludingFields(
   }
 }
 
-export function concludingArguments(conclusion: Conclusion, seal: Seal | undefined, retentionMs: number): Concluding {
+/** `which`: whose end it is, and by what right. */
+export function concludingArguments<Which extends object>(
+  which: Which,
+  conclusion: Conclusion,
+  seal: Seal | undefined,
+  retentionMs: number,
+): ConcludingArguments<Which> {
   const { closing = [], finishedAt, attempt } = conclusion
   const [event = '', cause] = concludingEvents({ ...conclusion, closing: [] }).toReversed()
-  return {
+  const args = {
+    ...which,
     status: conclusion.outcome.status,
     fields: concludingFields(conclusion, seal),
     event,
@@ -49,4 +56,5 @@ export function concludingArguments(conclusion: Conclusion, seal: Seal | undefin
     figures: seal?.figures,
     seal: seal && { finishedSeq: seal.finishedSeq, keyId: seal.key.kid, jwk: JSON.stringify(seal.key) },
   }
+  return [args, seal ? packJson(seal.receipt) : '', seal?.log ?? '']
 }

@@ -199,6 +199,6 @@ export function decodeAdvance(followingId: string | undefined, reply: AdvanceRep
 
 export function decodeCancelList(reply: CancelListReply): CancelListAnswer {
   if (reply[0] === 'refused') return { kind: 'refused' }
-  const [kind, id, state] = reply
-  return { kind, task: id === '' ? undefined : { id, state } }
+  const [kind, id, state, lastSeq] = reply
+  return { kind, lastSeq, task: id === '' ? undefined : { id, state } }
 }

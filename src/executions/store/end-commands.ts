@@ -49,20 +49,20 @@ function toAnnouncement(
 export function createEndCommands({ run, retentionMs }: StoreContext): EndCommands {
   return {
     async conclude(id, fence, conclusion, seal) {
-      const end = concludingArguments(conclusion, seal, retentionMs)
-      return decodeConclude(await run('ccConclude', { id, fence, ...end }))
+      const args = concludingArguments({ id, fence }, conclusion, seal, retentionMs)
+      return decodeConclude(await run('ccConclude', ...args))
     },
     async concludeAbandoned(id, conclusion, seal) {
-      const end = concludingArguments(conclusion, seal, retentionMs)
-      return decodeConclude(await run('ccConcludeAbandoned', { id, ...end }))
+      const args = concludingArguments({ id }, conclusion, seal, retentionMs)
+      return decodeConclude(await run('ccConcludeAbandoned', ...args))
     },
     async concludeQueued(id, conclusion, seal, { state = 'queued', claim } = {}) {
-      const end = concludingArguments(conclusion, seal, retentionMs)
-      return decodeConclude(await run('ccConcludeQueued', { id, state, claim: claim?.toString(), ...end }))
+      const args = concludingArguments({ id, state, claim: claim?.toString() }, conclusion, seal, retentionMs)
+      return decodeConclude(await run('ccConcludeQueued', ...args))
     },
     async concludeList(listId, fence = '', conclusion, seal) {
-      const end = concludingArguments(conclusion, seal, retentionMs)
-      return decodeConclude(await run('ccConcludeList', { id: listId, fence, ...end }))
+      const args = concludingArguments({ id: listId, fence }, conclusion, seal, retentionMs)
+      return decodeConclude(await run('ccConcludeList', ...args))
     },
     async requeue(id, fence, limit) {
       return decodeRequeue(id, await run('ccRequeue', id, fence ?? '', limit))

@@ -40,6 +40,8 @@ export interface HolderCommands {
       simulated: boolean
       /** Under what its duration is remembered. */
       fingerprints?: readonly string[]
+      /** Its folders bear another id than its own. */
+      folders?: { readonly home: string; readonly workspace: string } | undefined
     },
     event: NewEvent,
     listEvent?: NewEvent,
@@ -63,7 +65,13 @@ export function createHolderCommands({ run }: StoreContext): HolderCommands {
     async takePlaces(id, fence, places) {
       return decodePlaces(await run('ccTakePlaces', { id, fence, places }))
     },
-    async start(id, fence, { startedAt, attempt, sessionId, mark, simulated, fingerprints }, event, listEvent) {
+    async start(
+      id,
+      fence,
+      { startedAt, attempt, sessionId, mark, simulated, fingerprints, folders },
+      event,
+      listEvent,
+    ) {
       return decodeStart(
         await run('ccStart', {
           id,
@@ -75,6 +83,8 @@ export function createHolderCommands({ run }: StoreContext): HolderCommands {
             simulated: simulated ? '1' : '0',
             sessionMark: mark && JSON.stringify(mark),
             fingerprints: fingerprints && JSON.stringify(fingerprints),
+            home: folders?.home,
+            workspace: folders?.workspace,
           },
           event: serializeWithoutSeq(event, startedAt, attempt),
           listEvent: listEvent && serializeWithoutSeq(listEvent, startedAt, 0),

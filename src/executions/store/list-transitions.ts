@@ -26,6 +26,10 @@ export type AdvanceAnswer =
   | { readonly kind: 'waiting' | 'moved' | 'settled' }
 
 export type CancelListAnswer =
-  /** The task that is under way, and its state. */
-  | { readonly kind: 'requested'; readonly task?: { readonly id: string; readonly state: string } }
+  /** The task that is under way, and its state; the last event of the list. */
+  | {
+      readonly kind: 'requested'
+      readonly task?: { readonly id: string; readonly state: string }
+      readonly lastSeq: number
+    }
   | { readonly kind: 'refused' }

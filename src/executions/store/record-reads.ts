@@ -1,3 +1,4 @@
+import { unpackJson } from '../../platform/packed-json.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { ExecutionState } from '../records/execution-state.js'
 import { toListedTask, type ListedTask } from '../records/listed-task.js'
@@ -198,7 +199,8 @@ export function createRecordReads({ redis, root, run, now, recentNow, onTrace }:
       return (await readTexts(ids)).map((text) => (text ? (JSON.parse(text) as ExecuteRequest) : undefined))
     },
     async getReceipt(id) {
-      return (await redis.hget(`${root}:execution:${id}`, 'receipt')) ?? undefined
+      const receipt = await redis.hgetBuffer(`${root}:execution:${id}`, 'receipt')
+      return receipt ? unpackJson(receipt).toString() : undefined
     },
     listReceiptKeys() {
       return redis.hvals(`${root}:receipt-keys`)

@@ -119,6 +119,9 @@ export interface Concluding {
   readonly figures: EndFigures | undefined
 }
 
+/** `receipt`, `log`: packed, '' where there is none. */
+export type ConcludingArguments<Which> = [args: Concluding & Which, receipt: Buffer | '', log: Buffer | '']
+
 export type ConcludeReply =
   | ['concluded', from: State, parentId: string, orphanId: string, ...ready: ReadyReply]
   | ['stale' | 'alive' | 'moved']
@@ -127,7 +130,7 @@ export type ConcludeReply =
 export type AdvanceReply =
   ['next', claim: Count, Priority] | ['over', fence?: string] | ['waiting' | 'moved' | 'settled']
 
-export type CancelListReply = ['requested', taskId: string, State] | ['refused', State]
+export type CancelListReply = ['requested', taskId: string, State, lastSeq: number] | ['refused', State]
 
 export interface Requested {
   readonly id: string
@@ -143,6 +146,11 @@ export interface RecordScripts extends PeopleScripts {
     args: Admission & { session: (WantedSession & { sharedWorkspaces: readonly string[] }) | undefined },
     ...fieldsAndValues: string[]
   ): CreateReply
+  ccCreateMany(
+    maxQueue: number,
+    sharedWorkspaces: string,
+    ...records: string[]
+  ): ReadonlyArray<CreateReply | ['failed', message: string]>
   ccCreateList(args: Admission & { task: NewRecordArguments & { id: string } }): CreateReply
   ccDelete(id: string, owner: string): ['deleted', claim: Count] | ['refused', State]
   ccRequest(args: Requested): ['requested' | 'known' | 'refused', State]
@@ -168,10 +176,12 @@ export interface RecordScripts extends PeopleScripts {
   ccBlock(credential: string, until: Timestamp): []
   ccKeepFiles(id: string, fence: string, ttlMs: number, ...fields: Array<string | Buffer>): 'ok' | 'stale'
 
-  ccConclude(args: Concluding & { id: string; fence: string }): ConcludeReply
-  ccConcludeAbandoned(args: Concluding & { id: string }): ConcludeReply
-  ccConcludeQueued(args: Concluding & { id: string; state: string; claim: string | undefined }): ConcludeReply
-  ccConcludeList(args: Concluding & { id: string; fence: string }): ConcludeReply
+  ccConclude(...args: ConcludingArguments<{ id: string; fence: string }>): ConcludeReply
+  ccConcludeAbandoned(...args: ConcludingArguments<{ id: string }>): ConcludeReply
+  ccConcludeQueued(
+    ...args: ConcludingArguments<{ id: string; state: string; claim: string | undefined }>
+  ): ConcludeReply
+  ccConcludeList(...args: ConcludingArguments<{ id: string; fence: string }>): ConcludeReply
   ccRequeue(id: string, fence: string, lostStarts: number): RequeueReply
   ccRetry(args: {
     id: string

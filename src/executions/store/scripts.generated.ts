@@ -67,9 +67,8 @@ local function clockOf(band) return key('turn-clock', band) end`,
   'include/turn-clock': `local function turnClock(band) return tonumber(redis.call('GET', clockOf(band)) or '0') end`,
   'include/turn-keys': `local function turnsOf(band) return key('turns', band) end
 local function lineOf(band, owner) return key('line', band .. ':' .. owner) end`,
-  'include/enter-turn': `local function enterTurn(id, score, known)
-  local band, owner = bandOf(score), known or get(id, 'owner')
-  redis.call('ZADD', lineOf(band, owner), score, id)
+  'include/enter-line': `local function enterLine(band, owner, places)
+  redis.call('ZADD', lineOf(band, owner), unpack(places))
   if redis.call('ZSCORE', turnsOf(band), owner) then return end
   local served = tonumber(redis.call('ZSCORE', servedOf(band), owner) or '0')
   local tag = math.max(turnClock(band), served)
@@ -77,9 +76,13 @@ local function lineOf(band, owner) return key('line', band .. ':' .. owner) end`
   redis.call('PERSIST', servedOf(band))
   redis.call('PERSIST', clockOf(band))
 end`,
+  'include/enter-turn': `local function enterTurn(id, score, known) enterLine(bandOf(score), known or get(id, 'owner'), {score, id}) end`,
   'include/enter-queue': `local function enterQueue(id, score, owner)
   redis.call('ZADD', root .. ':waiting', score, id)
   enterTurn(id, score, owner)
+end`,
+  'include/is-in-order': `local function isInOrder(band)
+  return redis.call('EXISTS', root .. ':owner-limits') == 0 and redis.call('ZCARD', turnsOf(band)) <= 1
 end`,
   'include/limit-of': `local function limitOf(owner)
   local limit = redis.call('HGET', root .. ':owner-limits', owner)
@@ -110,13 +113,12 @@ local function positionOf(id, score, owner)
   if not rank then return nil end
   if not owner then score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner')) end
   local band = bandOf(score)
-  local isLimited = redis.call('EXISTS', root .. ':owner-limits') == 1
-  if not isLimited and redis.call('ZCARD', turnsOf(band)) <= 1 then return rank + 1 end
+  if isInOrder(band) then return rank + 1 end
   local place = redis.call('ZRANK', lineOf(band, owner), id)
   local tag = redis.call('ZSCORE', turnsOf(band), owner)
   if not place or not tag then return rank + 1 end
   local turn = tonumber(tag) + place
-  local before = countHigher(band, owner, isLimited)
+  local before = countHigher(band, owner, redis.call('EXISTS', root .. ':owner-limits') == 1)
   local turns = redis.call('ZRANGE', turnsOf(band), '-inf', turn, 'BYSCORE', 'WITHSCORES')
   for index = 1, #turns, 2 do
     local other = turns[index]
@@ -268,10 +270,10 @@ if not get(list, 'cancelBy') then
 end
 redis.call('ZADD', root .. ':unsettled', nowMs(), list)
 local task = taskAt(list, redis.call('HLEN', key('tasks', list)) - 1)
-if isRecorded(task) then return {'requested', '', ''} end
+if isRecorded(task) then return {'requested', '', '', lastSeq(list)} end
 local taskState = get(task, 'state')
 if isActive(taskState) and not get(task, 'cancelBy') then set(task, 'cancelBy', by, 'cancelReason', reason) end
-return {'requested', task, taskState or ''}`,
+return {'requested', task, taskState or '', lastSeq(list)}`,
   'platform/include/need-memory': `local function needMemory() redis.call('SETRANGE', root .. ':nothing', 0, '') end`,
   'include/choose-credential': `local function chooseCredential(id, offers, now)
   local sandbox, before = tonumber(get(id, 'sandbox') or '0'), get(id, 'credential')
@@ -555,19 +557,12 @@ if not status then return 'missing' end
 if status ~= 'pending' or (to == 'expired' and nowMs() < tonumber(expiresAt)) then return status end
 closeApproval(id, to)
 return to`,
-  'events/include/pack': `local PACKED_BYTES = 32 * 1024
-local function pack(id)
+  'events/include/pack': `local function pack(id, packed)
   local events, draft = key('events', id), root .. ':events-draft'
-  local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or PACKED_BYTES + 1)
-  if bytes > PACKED_BYTES then return end
-  local lines, last = {}, nil
-  for index, entry in ipairs(redis.call('XRANGE', events, '-', '+')) do
-    last, lines[index] = entry[1], string.gsub(entry[2][2], '\\n$', '')
-  end
-  if not last then return end
-  redis.call('XADD', draft, last, 'e', table.concat(lines, '\\n'))
+  redis.call('XADD', draft, string.format('%d-0', lastSeq(id)), 'e', packed)
   redis.call('COPY', draft, events, 'REPLACE')
   redis.call('DEL', draft)
+  redis.call('HSET', key('log', id), 'bytes', #packed)
 end`,
   'schedules/include/note-end': `local function noteEnd(id, execution, status)
   redis.call('SREM', key('schedule-open', id), execution)
@@ -872,7 +867,7 @@ end`,
   return {id, redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}, false
 end`,
   'include/conclude': `local IDEMPOTENCY_MS = 24 * 60 * 60 * 1000
-local function conclude(id, args)
+local function conclude(id, args, receipt, log)
   local status, retentionMs, cause, seal = args.status, args.retentionMs, args.cause, args.seal
   local closing = args.closing or {}
   if seal and lastSeq(id) + #closing + (cause and 2 or 1) ~= seal.finishedSeq then return {'moved'} end
@@ -883,12 +878,13 @@ local function conclude(id, args)
   if not entered then return {'refused', from} end
   if seal then redis.call('HSETNX', root .. ':receipt-keys', seal.keyId, seal.jwk) end
   setAll(id, args.fields)
+  if receipt ~= '' then set(id, 'receipt', receipt) end
   account(id, status)
   if not isList then settleApprovals(id, closing) end
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
   countEnd(id, args.figures)
-  pack(id)
+  if log ~= '' then pack(id, log) end
   noteOutbox(id, 'execution.finished')
   local schedule = get(id, 'scheduleId')
   if schedule then noteEnd(schedule, id, status) end
@@ -923,13 +919,13 @@ local id = args.id
 if not isActive(get(id, 'state')) then return {'refused', get(id, 'state') or 'missing'} end
 if hasLease(id) then return {'alive'} end
 takeFence(id)
-return conclude(id, args)`,
+return conclude(id, args, ARGV[2], ARGV[3])`,
   'conclude-list': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 local list = args.id
 if not get(list, 'over') then return {'refused', get(list, 'state') or 'missing'} end
 if hasLease(list) and not holdsFence(list, args.fence) then return {'alive'} end
-local answer = conclude(list, args)
+local answer = conclude(list, args, ARGV[2], ARGV[3])
 if answer[1] ~= 'concluded' then return answer end
 redis.call('ZREM', root .. ':unsettled', list)
 return answer`,
@@ -943,11 +939,11 @@ local args = cjson.decode(ARGV[1])
 local id = args.id
 if not isUnheld(id, args) then return {'refused', get(id, 'state') or 'missing'} end
 takeFence(id)
-return conclude(id, args)`,
+return conclude(id, args, ARGV[2], ARGV[3])`,
   'conclude': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
-return conclude(args.id, args)`,
+return conclude(args.id, args, ARGV[2], ARGV[3])`,
   'count-active': `local counts = {running = 0, paused = 0}
 for _, id in ipairs(redis.call('ZRANGE', root .. ':leases', 0, -1)) do
   local state = get(id, 'state')
@@ -1002,6 +998,21 @@ end`,
   local digest, expiresAt = unpack(redis.call('HMGET', key('token', id), 'sha256', 'expiresAt'))
   return not digest or (expiresAt and tonumber(expiresAt) <= nowMs()) or false
 end`,
+  'include/count-queued': `local function countQueued()
+  local queued = 0
+  for _, list in ipairs({'waiting', 'parked', 'delayed', 'following'}) do
+    queued = queued + redis.call('ZCARD', root .. ':' .. list)
+  end
+  return queued
+end`,
+  'include/find-reserved': `local function findReserved(owner, name, digest)
+  if not name or name == '' then return nil end
+  local reservation = root .. ':idempotency:' .. owner .. ':' .. name
+  local known = redis.call('GET', reservation)
+  if not known then return reservation end
+  local knownId, knownDigest = string.match(known, '^(%S+) (%S+)$')
+  return reservation, {knownDigest == digest and 'replayed' or 'conflict', knownId}
+end`,
   'include/own-workspace': `local function isOwnable(name, shared)
   if not name or string.sub(name, 1, 1) == '/' or isFresh(name) then return false end
   for _, folder in ipairs(shared) do
@@ -1038,18 +1049,10 @@ end`,
   if isWithdrawn(owner) then return {'withdrawn'} end
   local planned = args.planned
   if planned and not standsAt(planned.id, planned.after, planned.revision) then return {'settled'} end
-  local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
-  local known = reservation and redis.call('GET', reservation)
-  if known then
-    local knownId, knownDigest = string.match(known, '^(%S+) (%S+)$')
-    return {knownDigest == digest and 'replayed' or 'conflict', knownId}
-  end
+  local reservation, known = findReserved(owner, name, digest)
+  if known then return known end
   if isOwnedByOther(owner, workspace, shared) then return {'refused', 'not_owned', workspace} end
-  local queued = 0
-  for _, list in ipairs({'waiting', 'parked', 'delayed', 'following'}) do
-    queued = queued + redis.call('ZCARD', root .. ':' .. list)
-  end
-  if queued >= args.maxQueue then return {'full'} end
+  if countQueued() >= args.maxQueue then return {'full'} end
   local taken, over, kind = weighNew(owner, new.fields.simulated, new.wantedBudget)
   if over then return over end
   local refusal = join and join()
@@ -1087,6 +1090,82 @@ setAll(task.id, task.fields)
 local position = queueNew(task.id, args.score, args.owner, task)
 writeFirst(id, new.before .. position .. new.after)
 return {'created', position}`,
+  'create-many': `local shared = cjson.decode(ARGV[2])
+local room = tonumber(ARGV[1]) - countQueued()
+local answers, accepted, withdrawn = {}, {}, {}
+local function isGone(owner)
+  if withdrawn[owner] == nil then withdrawn[owner] = isWithdrawn(owner) end
+  return withdrawn[owner]
+end
+local function accept(id, name, fields, first, last)
+  local owner, workspace = fields.owner, fields.workspace
+  if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
+  if isGone(owner) then return {'withdrawn'} end
+  local reservation, known = findReserved(owner, name, fields.requestDigest)
+  if known then return known end
+  local isNamed = workspace ~= id
+  if isNamed and isOwnedByOther(owner, workspace, shared) then return {'refused', 'not_owned', workspace} end
+  if room <= 0 then return {'full'} end
+  if isNamed then ownWorkspace(owner, workspace, shared) end
+  if reservation then redis.call('SET', reservation, id .. ' ' .. fields.requestDigest) end
+  redis.call('HSET', record(id), unpack(ARGV, first, last))
+  room = room - 1
+end
+local function failureOf(fault)
+  redis.call('SET', root .. ':events-draft', '')
+  redis.call('DEL', root .. ':events-draft')
+  return {'failed', type(fault) == 'table' and fault.err or tostring(fault)}
+end
+local at = 3
+while at <= #ARGV do
+  local first, last = at + 5, at + 4 + 2 * ARGV[at + 4]
+  local new = {id = ARGV[at], before = ARGV[at + 2], after = ARGV[at + 3], fields = {}}
+  for index = first, last, 2 do new.fields[ARGV[index]] = ARGV[index + 1] end
+  local isDone, answer = pcall(accept, new.id, ARGV[at + 1], new.fields, first, last)
+  if not isDone then answer = failureOf(answer) end
+  answers[#answers + 1] = answer or {}
+  if not answer then
+    new.answer = #answers
+    accepted[#accepted + 1] = new
+  end
+  at = last + 1
+end
+if #accepted == 0 then return answers end
+local index, waiting, deadlines, owners, lines = {}, {}, {}, {}, {}
+local function add(list, score, id)
+  list[#list + 1] = score
+  list[#list + 1] = id
+end
+for _, new in ipairs(accepted) do
+  local id, owner, score, deadline = new.id, new.fields.owner, new.fields.score, new.fields.queueDeadline
+  new.band = bandOf(score)
+  add(index, 0, id)
+  add(waiting, score, id)
+  if deadline then add(deadlines, deadline, id) end
+  if not owners[owner] then owners[owner] = {ids = {}, lines = {}, limit = limitOf(owner)} end
+  add(owners[owner].ids, 0, id)
+  local own = owners[owner].lines
+  if not own[new.band] then own[new.band] = {} end
+  add(own[new.band], score, id)
+end
+redis.call('ZADD', root .. ':index', unpack(index))
+redis.call('ZADD', root .. ':waiting', unpack(waiting))
+if #deadlines > 0 then redis.call('ZADD', root .. ':deadlines', unpack(deadlines)) end
+for owner, own in pairs(owners) do
+  redis.call('ZADD', key('index', owner), unpack(own.ids))
+  redis.call('SADD', root .. ':owners', owner)
+  for band, places in pairs(own.lines) do enterLine(band, owner, places) end
+end
+local inOrder = {}
+for _, new in ipairs(accepted) do
+  local id, owner, band = new.id, new.fields.owner, new.band
+  if inOrder[band] == nil then inOrder[band] = isInOrder(band) end
+  local position = inOrder[band] and redis.call('ZRANK', root .. ':waiting', id) + 1
+    or positionOf(id, new.fields.score, owner)
+  writeFirst(id, new.before .. position .. new.after)
+  answers[new.answer] = {'created', position, owners[owner].limit and 1 or 0}
+end
+return answers`,
   'include/latest-of': `local function latestOf(session)
   for _, id in ipairs(redis.call('ZREVRANGE', key('session', session), 0, -1)) do
     if get(id, 'state') then return id end
@@ -1797,6 +1876,7 @@ if list and get(id, 'attempt') == '0' then
 end
 local isFirst = get(id, 'attempt') == '0'
 setAll(id, args.fields)
+if args.fields.home then needFolders(id) end
 beginSession(id, before)
 local last = writeNext(id, args.event)
 if isFirst then noteOutbox(id, 'execution.started') end
@@ -1880,9 +1960,10 @@ export const SCRIPTS = {
     'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/record', 'include/get',
     'constant/TRANSITIONS', 'include/is-ended', 'include/is-recorded', 'events/include/take-fence', 'include/has-lease',
     'include/over', 'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/limit-of',
-    'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'include/task-at',
-    'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'advance-list',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-line', 'include/enter-turn', 'include/enter-queue',
+    'include/is-in-order', 'include/limit-of', 'include/position-of', 'include/queue-new', 'include/set',
+    'include/set-all', 'include/task-at', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'advance-list',
   ),
   ccAppendListEvent: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -1906,12 +1987,12 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/take-fence',
     'platform/include/need-memory', 'platform/include/now-ms', 'constant/PRIORITY_STEP', 'include/band-of',
     'include/record', 'include/get', 'include/choose-credential', 'include/served-keys', 'include/turn-clock',
-    'include/turn-keys', 'include/enter-turn', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/folders-above', 'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace',
-    'include/is-held', 'include/find-held', 'include/highest-free', 'include/hold-folders', 'include/holder-of',
-    'include/limit-of', 'include/may-run', 'include/is-due', 'include/leave-turn', 'include/parked-on',
-    'include/leave-queue', 'include/next-due', 'include/park', 'include/enter-queue', 'include/wake-next',
-    'include/pass-on', 'include/take-turn', 'include/use-turn', 'claim',
+    'include/turn-keys', 'include/enter-line', 'include/enter-turn', 'constant/TRANSITIONS', 'include/set',
+    'include/enter', 'include/folders-above', 'include/is-active', 'include/is-ended', 'include/is-resting',
+    'include/holds-workspace', 'include/is-held', 'include/find-held', 'include/highest-free', 'include/hold-folders',
+    'include/holder-of', 'include/limit-of', 'include/may-run', 'include/is-due', 'include/leave-turn',
+    'include/parked-on', 'include/leave-queue', 'include/next-due', 'include/park', 'include/enter-queue',
+    'include/wake-next', 'include/pass-on', 'include/take-turn', 'include/use-turn', 'claim',
   ),
   ccCloseApproval: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/now-ms', 'platform/include/key',
@@ -1930,14 +2011,14 @@ export const SCRIPTS = {
     'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
     'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
-    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
-    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
-    'include/has-lease', 'conclude-abandoned',
+    'include/turn-clock', 'include/enter-line', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
+    'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals',
+    'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
+    'include/settle-approvals', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
+    'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over',
+    'include/conclude', 'include/has-lease', 'conclude-abandoned',
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1951,14 +2032,14 @@ export const SCRIPTS = {
     'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
     'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
-    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
-    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
-    'include/has-lease', 'conclude-list',
+    'include/turn-clock', 'include/enter-line', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
+    'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals',
+    'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
+    'include/settle-approvals', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
+    'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over',
+    'include/conclude', 'include/has-lease', 'conclude-list',
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -1972,14 +2053,14 @@ export const SCRIPTS = {
     'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
     'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
-    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
-    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
-    'include/is-unheld', 'conclude-queued',
+    'include/turn-clock', 'include/enter-line', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
+    'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals',
+    'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
+    'include/settle-approvals', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
+    'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over',
+    'include/conclude', 'include/is-unheld', 'conclude-queued',
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1993,14 +2074,14 @@ export const SCRIPTS = {
     'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
     'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
-    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
-    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
-    'conclude',
+    'include/turn-clock', 'include/enter-line', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
+    'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals',
+    'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
+    'include/settle-approvals', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
+    'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over',
+    'include/conclude', 'conclude',
   ),
   ccCountActive: join(
     'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'count-active',
@@ -2010,25 +2091,33 @@ export const SCRIPTS = {
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/reserve', 'schedules/include/note-run', 'constant/SHOWN_MOMENTS', 'schedules/include/note-moments',
     'schedules/include/plan-next', 'schedules/include/settle-moments', 'schedules/include/stands-at',
-    'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
-    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
-    'include/admit', 'include/keep-attachments', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get',
-    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
-    'include/limit-of', 'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'create-list',
+    'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/count-queued', 'include/find-reserved',
+    'include/folders-above', 'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh',
+    'include/kind-of', 'include/weigh-new', 'include/admit', 'include/keep-attachments', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-line',
+    'include/get', 'include/enter-turn', 'include/enter-queue', 'include/is-in-order', 'include/limit-of',
+    'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'create-list',
+  ),
+  ccCreateMany: join(
+    'platform/include/root', 'platform/include/key', 'events/include/write-first', 'platform/include/now-ms',
+    'tokens/include/is-made', 'tokens/include/is-withdrawn', 'constant/PRIORITY_STEP', 'include/band-of',
+    'include/count-queued', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-line',
+    'include/find-reserved', 'include/is-in-order', 'include/limit-of', 'include/folders-above', 'include/is-fresh',
+    'include/own-workspace', 'include/record', 'include/position-of', 'create-many',
   ),
   ccCreate: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/reserve', 'schedules/include/note-run', 'constant/SHOWN_MOMENTS', 'schedules/include/note-moments',
     'schedules/include/plan-next', 'schedules/include/settle-moments', 'schedules/include/stands-at',
-    'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
-    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
-    'include/admit', 'include/get', 'include/set', 'include/begin-deadline', 'include/enter-session',
-    'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/latest-of', 'include/find-tail',
-    'include/find-session', 'include/hosts-of', 'include/need-folders', 'include/wait-for', 'include/join-session',
-    'include/keep-attachments', 'include/limit-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
-    'include/queue-new', 'create',
+    'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/count-queued', 'include/find-reserved',
+    'include/folders-above', 'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh',
+    'include/kind-of', 'include/weigh-new', 'include/admit', 'include/get', 'include/set', 'include/begin-deadline',
+    'include/enter-session', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/latest-of',
+    'include/find-tail', 'include/find-session', 'include/hosts-of', 'include/need-folders', 'include/wait-for',
+    'include/join-session', 'include/keep-attachments', 'include/limit-of', 'constant/PRIORITY_STEP', 'include/band-of',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-line', 'include/enter-turn',
+    'include/enter-queue', 'include/is-in-order', 'include/position-of', 'include/queue-new', 'create',
   ),
   ccDecideApproval: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -2036,8 +2125,8 @@ export const SCRIPTS = {
     'include/approval', 'include/record', 'include/get', 'include/open-approvals', 'include/set',
     'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/is-resting',
     'include/set-all', 'constant/TRANSITIONS', 'include/enter', 'include/leave-rest', 'constant/PRIORITY_STEP',
-    'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
-    'include/enter-queue', 'include/requeue-attempt', 'include/unpark-run', 'decide-approval',
+    'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-line',
+    'include/enter-turn', 'include/enter-queue', 'include/requeue-attempt', 'include/unpark-run', 'decide-approval',
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
@@ -2072,8 +2161,8 @@ export const SCRIPTS = {
     'history/include/touch', 'platform/include/now-ms', 'history/include/weigh', 'include/kind-of',
     'include/ledger-day', 'include/reserved-of', 'include/set', 'include/reserve-rest', 'include/set-all',
     'constant/TRANSITIONS', 'include/enter', 'include/leave-rest', 'constant/PRIORITY_STEP', 'include/band-of',
-    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
-    'include/requeue-attempt', 'include/unpark-run', 'go-on',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-line', 'include/enter-turn',
+    'include/enter-queue', 'include/requeue-attempt', 'include/unpark-run', 'go-on',
   ),
   ccHoldApproval: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'include/approval', 'hold-approval',
@@ -2089,14 +2178,14 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'include/record', 'list-active',
   ),
   ccListDue: join(
-    'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/key', 'include/record',
-    'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
-    'include/limit-of', 'include/may-run', 'list-due',
+    'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/key', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-line', 'include/record', 'include/get',
+    'include/enter-turn', 'include/limit-of', 'include/may-run', 'list-due',
   ),
   ccList: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'constant/PRIORITY_STEP',
     'include/band-of', 'include/record', 'include/get', 'include/turn-keys', 'include/is-alone', 'include/limit-of',
-    'include/position-of', 'include/turn-of', 'list',
+    'include/is-in-order', 'include/position-of', 'include/turn-of', 'list',
   ),
   ccOpenScheduled: join(
     'platform/include/root', 'platform/include/key', 'schedules/include/stands-at', 'include/record', 'include/get',
@@ -2104,7 +2193,7 @@ export const SCRIPTS = {
   ),
   ccPositions: join(
     'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/root', 'platform/include/key', 'include/limit-of',
-    'include/record', 'include/turn-keys', 'include/position-of', 'include/turn-of', 'positions',
+    'include/turn-keys', 'include/is-in-order', 'include/record', 'include/position-of', 'include/turn-of', 'positions',
   ),
   ccReclaim: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
@@ -2125,10 +2214,10 @@ export const SCRIPTS = {
   ),
   ccRequeue: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
-    'platform/include/exceed-memory', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record', 'include/get',
-    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease',
-    'include/leave-work', 'requeue',
+    'platform/include/exceed-memory', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-line', 'include/record', 'include/get',
+    'include/enter-turn', 'include/enter-queue', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'platform/include/now-ms', 'include/has-lease', 'include/leave-work', 'requeue',
   ),
   ccRetain: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
@@ -2143,11 +2232,11 @@ export const SCRIPTS = {
     'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease', 'include/approval',
     'include/keep-approval', 'include/leave-work', 'include/note-outbox', 'include/turn-keys', 'include/call-next',
     'include/pass-work', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-clock',
-    'include/enter-turn', 'include/enter-queue', 'include/requeue-attempt', 'history/include/book-of', 'constant/MICRO',
-    'history/include/whole', 'history/include/touch', 'history/include/book-spent', 'include/kind-of',
-    'constant/DAY_MS', 'include/ledger-day', 'include/reserved-of', 'include/book-run', 'include/rest',
-    'include/set-all', 'include/open-approvals', 'include/set-open-approvals', 'include/remove-open-approval',
-    'include/close-approval', 'include/settle-approvals', 'retry',
+    'include/enter-line', 'include/enter-turn', 'include/enter-queue', 'include/requeue-attempt',
+    'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'history/include/book-spent', 'include/kind-of', 'constant/DAY_MS', 'include/ledger-day', 'include/reserved-of',
+    'include/book-run', 'include/rest', 'include/set-all', 'include/open-approvals', 'include/set-open-approvals',
+    'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals', 'retry',
   ),
   ccSendMessage: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
@@ -2163,29 +2252,31 @@ export const SCRIPTS = {
     'history/include/whole', 'history/include/touch', 'platform/include/now-ms', 'history/include/weigh',
     'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/set', 'include/reserve-rest',
     'include/set-all', 'include/enter', 'include/leave-rest', 'constant/PRIORITY_STEP', 'include/band-of',
-    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
-    'include/requeue-attempt', 'include/unpark-run', 'set-budget',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-line', 'include/enter-turn',
+    'include/enter-queue', 'include/requeue-attempt', 'include/unpark-run', 'set-budget',
   ),
   ccStart: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'include/enter-session',
     'include/record', 'include/get', 'include/begin-session', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/has-lease', 'include/note-outbox', 'include/set-all', 'start',
+    'include/has-lease', 'include/is-fresh', 'include/hosts-of', 'include/need-folders', 'include/note-outbox',
+    'include/set-all', 'start',
   ),
   ccTakeOver: join(
     'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'platform/include/now-ms',
     'include/set', 'include/begin-deadline', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/enter-session',
-    'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/take-over', 'take-over',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-line', 'include/enter-turn', 'include/enter-queue',
+    'include/enter-session', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/take-over',
+    'take-over',
   ),
   ccTakePlaces: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
     'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'include/folders-above',
     'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
     'include/find-held', 'include/hold-folders', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of',
-    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
-    'include/wake-next', 'include/let-go', 'include/leave-turn', 'include/park', 'include/call-next',
-    'include/leave-work', 'include/pass-work', 'include/places-of', 'take-places',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-line', 'include/enter-turn',
+    'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/leave-turn', 'include/park',
+    'include/call-next', 'include/leave-work', 'include/pass-work', 'include/places-of', 'take-places',
   ),
   ccTryLock: join(
     'platform/include/now-ms', 'platform/include/root', 'try-lock',
@@ -2195,12 +2286,12 @@ export const SCRIPTS = {
     'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-resting', 'include/holds-workspace',
     'include/is-held', 'include/find-held', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of',
     'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/set', 'include/park',
-    'include/parked-on', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
-    'unpark',
+    'include/parked-on', 'include/turn-clock', 'include/enter-line', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'unpark',
   ),
   ccWakeDue: join(
     'platform/include/now-ms', 'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of',
-    'platform/include/key', 'include/record', 'include/get', 'include/served-keys', 'include/turn-clock',
-    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'wake-due',
+    'platform/include/key', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-line',
+    'include/record', 'include/get', 'include/enter-turn', 'include/enter-queue', 'wake-due',
   ),
 }

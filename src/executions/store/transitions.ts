@@ -187,6 +187,8 @@ export interface Conclusion extends Ending {
 export interface Seal {
   readonly receipt: string
   readonly finishedSeq: number
+  /** The whole log with its last events, packed, in place of its entries. */
+  readonly log?: Buffer | undefined
   readonly key: PublicJwk
   /** As the receipt has it. */
   readonly paidBy?: readonly Payment[]

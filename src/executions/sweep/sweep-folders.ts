@@ -2,7 +2,9 @@ import { eachInTurn } from './each-in-turn.js'
 import { clearTemporaryOf, hasTemporary, listFolderOwners, removeFolders } from '../workspaces/prepare-workspace.js'
 import { isTerminal } from '../../protocol/execution.js'
 import type { RunServices } from '../claim/run-services.js'
+import { readStandbyNote } from '../workspaces/standby-folders.js'
 import { isSaved, lookAtWorktree } from '../../worktrees/look-at-worktree.js'
+import { toLensGit } from '../../worktrees/lens.js'
 import { removeWorktree } from '../../worktrees/remove-worktree.js'
 import { listWorktreeRoots } from '../../worktrees/worktree-roots.js'
 import { readWorktree, useWorktree } from '../../worktrees/worktree-record.js'
@@ -14,7 +16,16 @@ import { readWorktree, useWorktree } from '../../worktrees/worktree-record.js'
 export async function removeUnneeded(services: RunServices, executionId: string): Promise<void> {
   const { store, config } = services
   if (await store.needsFolders(executionId)) return
+  if (await isStandbys(services, executionId)) return
   await removeFolders(executionId, config, { keepsWorkspace: await keepsWorktree(services, executionId) })
+}
+
+/** A CLI stands by in them, or a run begins in them: whoever made them is there, and removes them itself. */
+async function isStandbys({ config, standby, workerId, workers }: RunServices, id: string): Promise<boolean> {
+  const note = await readStandbyNote(id, config)
+  if (!note) return false
+  if (note.workerId === workerId) return standby.holds(id)
+  return (await workers.list()).some((worker) => worker.id === note.workerId)
 }
 
 async function keepsWorktree({ config, logger }: RunServices, executionId: string): Promise<boolean> {
@@ -23,7 +34,7 @@ async function keepsWorktree({ config, logger }: RunServices, executionId: strin
   if (worktree.state === 'ready') {
     const state = await lookAtWorktree(worktree, {
       dataDir: config.dataDir,
-      path: config.environment['PATH'],
+      git: toLensGit(config),
       roots: await listWorktreeRoots(worktree, config),
     })
     if (!isSaved(worktree, state)) {
@@ -41,7 +52,9 @@ async function keepsWorktree({ config, logger }: RunServices, executionId: strin
 /** Where a worker was killed, nobody cleared up after its run, and no other attempt may follow that would. */
 async function clearLeft({ store, config }: RunServices, executionId: string): Promise<void> {
   if (!(await hasTemporary(executionId, config))) return
-  const record = await store.get(executionId)
+  // Folders that a CLI stood by in bear another id.
+  const ownerId = (await readStandbyNote(executionId, config))?.executionId ?? executionId
+  const record = await store.get(ownerId)
   if (!record || !isTerminal(record.state)) return
   await clearTemporaryOf(executionId, config)
   await useWorktree(record.workspace, config, { was: executionId })

@@ -194,6 +194,13 @@ export async function clearTemporary({ temporary, input }: Pick<RunFolders, 'tem
   await removeTree(input)
 }
 
+/** Whether anything of that name is on this host. */
+export async function hasFolders(id: string, roots: Pick<Roots, 'dataDir' | 'workspaceRoot'>): Promise<boolean> {
+  const places = [join(roots.workspaceRoot, id), join(sessionsOf(roots), id)]
+  const found = await Promise.all(places.map((path) => lstat(path).catch(() => undefined)))
+  return found.some((stats) => stats !== undefined)
+}
+
 /** Whether there is something that the end of a run clears: its worker was killed, or it runs now. */
 export async function hasTemporary(executionId: string, roots: Pick<Roots, 'dataDir'>): Promise<boolean> {
   const found = await Promise.all(

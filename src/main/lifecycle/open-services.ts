@@ -27,6 +27,7 @@ import { Figures } from '../../telemetry/figures.js'
 import type { Traces } from './open-traces.js'
 import { openTokenServices } from '../../tokens/token-services.js'
 import { createWebhookStore } from '../../webhooks/webhook-store.js'
+import { openGrantKey, type GrantKey } from '../../verification/grant-key.js'
 import { openSigningKey, type SigningKey } from '../../verification/signing-key.js'
 
 interface OpenOptions {
@@ -62,12 +63,14 @@ export function openDomain(
   const webhooks = createWebhookStore(redis, config.prefix)
   const figures = config.metrics === 'off' ? undefined : new Figures()
   let signingKey: Promise<SigningKey> | undefined
+  let grantKey: Promise<GrantKey> | undefined
   return {
     config,
     logger,
     redis,
     queue,
     signingKey: () => (signingKey ??= openSigningKey(config.dataDir)),
+    grantKey: () => (grantKey ??= openGrantKey(config.dataDir)),
     store,
     history,
     ledger: createUsageLedger(redis, config.prefix),

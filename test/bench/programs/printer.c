@@ -1,7 +1,8 @@
 // Stands in for the Claude CLI in rows about throughput: it prints as fast as a pipe takes it, or at a pace, so that it
 // is never the limit. It waits for a line with `BENCH kind bytes lines perSecond startAt`: kind is raw (of a type that
-// the service does not know), delta, tool (one tool call, told of in every line), call (another one in each line) or
-// none; startAt is a time of the monotonic clock in us, 0: at once.
+// the service does not know), delta, prose (deltas with a new text each, as hard to pack as English), tool (one tool
+// call, told of in every line), call (another one in each line) or none; startAt is a time of the monotonic clock in us,
+// 0: at once.
 // Each line bears `<~~>` and the time at which it was printed; the end of input ends it.
 #define _GNU_SOURCE
 #include <stdint.h>
@@ -55,7 +56,7 @@ static const char *const RESULT =
 /** The line of a kind, as many bytes long as was asked for, and where its stamp stands. */
 static char *make_line(const char *kind, size_t bytes, char **stamp) {
   const char *head = "{\"type\":\"bench\",\"text\":\"" MARK " ", *tail = "\"}\n";
-  if (strcmp(kind, "delta") == 0) {
+  if (strcmp(kind, "delta") == 0 || strcmp(kind, "prose") == 0) {
     head = "{\"type\":\"stream_event\",\"event\":{\"type\":\"content_block_delta\",\"index\":0,\"delta\":"
            "{\"type\":\"text_delta\",\"text\":\"" MARK " ";
     tail = "\"}},\"session_id\":\"cb98b0e1-1825-4bd0-a0e5-a56e24857888\",\"parent_tool_use_id\":null,"
@@ -89,6 +90,16 @@ static void number_call(char *line, long n) {
   memcpy(message + 1, digits, 6);
 }
 
+/** Consonants and vowels by chance, in place of every x of a line. */
+static void write_prose(char *stamp) {
+  static uint32_t chance = 1;
+  for (char *at = stamp + STAMP_DIGITS; *at != '"'; at += 1) {
+    if (*at == ' ') continue;
+    chance ^= chance << 13, chance ^= chance >> 17, chance ^= chance << 5;
+    *at = (at - stamp) % 2 == 0 ? "bdfglmnprstvwkhc"[chance & 15] : "aeio"[chance & 3];
+  }
+}
+
 static void run(const char *kind, size_t bytes, long lines, long per_second, int64_t start_at) {
   // As the CLI does: until its first line a run counts as starting, and a worker starts few at once.
   say("{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"cb98b0e1-1825-4bd0-a0e5-a56e24857888\",\"model\":\"none\","
@@ -97,7 +108,8 @@ static void run(const char *kind, size_t bytes, long lines, long per_second, int
     flush();
     sleep_until(start_at);
   }
-  if (strcmp(kind, "delta") == 0) {
+  int is_prose = strcmp(kind, "prose") == 0;
+  if (is_prose || strcmp(kind, "delta") == 0) {
     say("{\"type\":\"stream_event\",\"event\":{\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":"
         "\"message\",\"role\":\"assistant\",\"model\":\"none\",\"content\":[],\"usage\":{\"input_tokens\":1,"
         "\"output_tokens\":1}}},\"session_id\":\"cb98b0e1-1825-4bd0-a0e5-a56e24857888\",\"parent_tool_use_id\":null}\n");
@@ -123,6 +135,7 @@ static void run(const char *kind, size_t bytes, long lines, long per_second, int
       memcpy(stamp, digits, STAMP_DIGITS);
     }
     if (is_call) number_call(line, n);
+    if (is_prose) write_prose(stamp);
     put(line, length);
     if (per_second > 0) flush();
   }

@@ -1,8 +1,9 @@
 -- A cancel of a task list: it is in the log of the list once, and its running task has it in the same step.
 -- Arguments: list, by, reason, event
--- Answers: requested task state ('' '' where none is under way) | refused state
+-- Answers: requested task state lastSeq ('' '' where none is under way) | refused state
 -- Sent again: yes
 
+--- @include "../../../events/lua/include/last-seq.lua"
 --- @include "../../../events/lua/include/write-next.lua"
 --- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "../../../platform/lua/include/key.lua"
@@ -25,7 +26,7 @@ if not get(list, 'cancelBy') then
 end
 redis.call('ZADD', root .. ':unsettled', nowMs(), list)
 local task = taskAt(list, redis.call('HLEN', key('tasks', list)) - 1)
-if isRecorded(task) then return {'requested', '', ''} end
+if isRecorded(task) then return {'requested', '', '', lastSeq(list)} end
 local taskState = get(task, 'state')
 if isActive(taskState) and not get(task, 'cancelBy') then set(task, 'cancelBy', by, 'cancelReason', reason) end
-return {'requested', task, taskState or ''}
+return {'requested', task, taskState or '', lastSeq(list)}

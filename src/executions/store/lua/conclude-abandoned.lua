@@ -1,5 +1,5 @@
 -- The end of an execution whose holder died: only when its lease is over.
--- Arguments (JSON): id, and those of include/conclude.lua
+-- Arguments: JSON: id, and those of include/conclude.lua; receipt, log
 -- Answers: as conclude | alive
 -- Sent again: yes; a second conclusion is refused
 
@@ -16,4 +16,4 @@ local id = args.id
 if not isActive(get(id, 'state')) then return {'refused', get(id, 'state') or 'missing'} end
 if hasLease(id) then return {'alive'} end
 takeFence(id)
-return conclude(id, args)
+return conclude(id, args, ARGV[2], ARGV[3])

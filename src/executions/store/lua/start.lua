@@ -11,6 +11,7 @@
 --- @include "./include/enter.lua"
 --- @include "./include/get.lua"
 --- @include "./include/has-lease.lua"
+--- @include "./include/need-folders.lua"
 --- @include "./include/note-outbox.lua"
 --- @include "./include/set-all.lua"
 --- @include "./include/set.lua"
@@ -44,6 +45,8 @@ if list and get(id, 'attempt') == '0' then
 end
 local isFirst = get(id, 'attempt') == '0'
 setAll(id, args.fields)
+-- It was handed a CLI that stood by, in folders of another id.
+if args.fields.home then needFolders(id) end
 beginSession(id, before)
 local last = writeNext(id, args.event)
 if isFirst then noteOutbox(id, 'execution.started') end

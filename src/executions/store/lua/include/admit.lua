@@ -10,6 +10,8 @@
 --- @include "../../../../schedules/lua/include/settle-moments.lua"
 --- @include "../../../../schedules/lua/include/stands-at.lua"
 --- @include "../../../../tokens/lua/include/is-withdrawn.lua"
+--- @include "./count-queued.lua"
+--- @include "./find-reserved.lua"
 --- @include "./own-workspace.lua"
 --- @include "./record.lua"
 --- @include "./weigh-new.lua"
@@ -22,18 +24,10 @@ local function admit(args, payer, new, join)
   -- A planned moment starts one execution at most: with its acceptance, in the same step, the moment is settled.
   local planned = args.planned
   if planned and not standsAt(planned.id, planned.after, planned.revision) then return {'settled'} end
-  local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
-  local known = reservation and redis.call('GET', reservation)
-  if known then
-    local knownId, knownDigest = string.match(known, '^(%S+) (%S+)$')
-    return {knownDigest == digest and 'replayed' or 'conflict', knownId}
-  end
+  local reservation, known = findReserved(owner, name, digest)
+  if known then return known end
   if isOwnedByOther(owner, workspace, shared) then return {'refused', 'not_owned', workspace} end
-  local queued = 0
-  for _, list in ipairs({'waiting', 'parked', 'delayed', 'following'}) do
-    queued = queued + redis.call('ZCARD', root .. ':' .. list)
-  end
-  if queued >= args.maxQueue then return {'full'} end
+  if countQueued() >= args.maxQueue then return {'full'} end
   local taken, over, kind = weighNew(owner, new.fields.simulated, new.wantedBudget)
   if over then return over end
   local refusal = join and join()

@@ -1,7 +1,7 @@
 -- The end, in one step: state, outcome, receipt, last event, and nobody holds the fence any more.
 -- args: status, fields, event, retentionMs, cause? (the event before the last, that says why), closing? (of approvals,
 --   settle-approvals.lua), seal?: {finishedSeq (that the receipt gives to the last event), keyId, jwk},
---   figures? (count-end.lua of telemetry)
+--   figures? (count-end.lua of telemetry); receipt, log: packed, '' where there is none
 
 --- @include "../../../../events/lua/include/last-seq.lua"
 --- @include "../../../../events/lua/include/pack.lua"
@@ -25,6 +25,7 @@
 --- @include "./retain.lua"
 --- @include "./sees-approvals.lua"
 --- @include "./set-all.lua"
+--- @include "./set.lua"
 --- @include "./settle-approvals.lua"
 --- @include "./settle-session.lua"
 --- @include "./take-over.lua"
@@ -33,7 +34,7 @@
 -- At least a day, as the protocol promises, and no shorter than the execution itself is kept; both from its end on.
 local IDEMPOTENCY_MS = 24 * 60 * 60 * 1000
 
-local function conclude(id, args)
+local function conclude(id, args, receipt, log)
   local status, retentionMs, cause, seal = args.status, args.retentionMs, args.cause, args.seal
   local closing = args.closing or {}
   if seal and lastSeq(id) + #closing + (cause and 2 or 1) ~= seal.finishedSeq then return {'moved'} end
@@ -46,12 +47,13 @@ local function conclude(id, args)
   if not entered then return {'refused', from} end
   if seal then redis.call('HSETNX', root .. ':receipt-keys', seal.keyId, seal.jwk) end
   setAll(id, args.fields)
+  if receipt ~= '' then set(id, 'receipt', receipt) end
   account(id, status)
   if not isList then settleApprovals(id, closing) end
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
   countEnd(id, args.figures)
-  pack(id)
+  if log ~= '' then pack(id, log) end
   noteOutbox(id, 'execution.finished')
   local schedule = get(id, 'scheduleId')
   if schedule then noteEnd(schedule, id, status) end

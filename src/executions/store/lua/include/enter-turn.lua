@@ -1,19 +1,7 @@
--- Stands in the line of its owner. An owner whose line was empty has its next turn now, but not before those who have
---   waited while it was served (start-time fair queueing: nobody saves turns up). known: its owner, where that is.
+-- Stands in the line of its owner. known: its owner, where that is.
 
 --- @include "./band-of.lua"
+--- @include "./enter-line.lua"
 --- @include "./get.lua"
---- @include "./served-keys.lua"
---- @include "./turn-clock.lua"
---- @include "./turn-keys.lua"
 
-local function enterTurn(id, score, known)
-  local band, owner = bandOf(score), known or get(id, 'owner')
-  redis.call('ZADD', lineOf(band, owner), score, id)
-  if redis.call('ZSCORE', turnsOf(band), owner) then return end
-  local served = tonumber(redis.call('ZSCORE', servedOf(band), owner) or '0')
-  local tag = math.max(turnClock(band), served)
-  redis.call('ZADD', turnsOf(band), tag, owner)
-  redis.call('PERSIST', servedOf(band))
-  redis.call('PERSIST', clockOf(band))
-end
+local function enterTurn(id, score, known) enterLine(bandOf(score), known or get(id, 'owner'), {score, id}) end

@@ -6,6 +6,7 @@
 --- @constant PRIORITY_STEP "../../queue-score.ts"
 --- @include "../../../../platform/lua/include/root.lua"
 --- @include "./band-of.lua"
+--- @include "./is-in-order.lua"
 --- @include "./limit-of.lua"
 --- @include "./record.lua"
 --- @include "./turn-keys.lua"
@@ -39,14 +40,13 @@ local function positionOf(id, score, owner)
   if not rank then return nil end
   if not owner then score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner')) end
   local band = bandOf(score)
-  local isLimited = redis.call('EXISTS', root .. ':owner-limits') == 1
-  if not isLimited and redis.call('ZCARD', turnsOf(band)) <= 1 then return rank + 1 end
+  if isInOrder(band) then return rank + 1 end
   local place = redis.call('ZRANK', lineOf(band, owner), id)
   local tag = redis.call('ZSCORE', turnsOf(band), owner)
   -- An older version has queued it, and no claim or sweep has come by.
   if not place or not tag then return rank + 1 end
   local turn = tonumber(tag) + place
-  local before = countHigher(band, owner, isLimited)
+  local before = countHigher(band, owner, redis.call('EXISTS', root .. ':owner-limits') == 1)
   local turns = redis.call('ZRANGE', turnsOf(band), '-inf', turn, 'BYSCORE', 'WITHSCORES')
   for index = 1, #turns, 2 do
     local other = turns[index]

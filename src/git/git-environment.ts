@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import { makeFolder } from '../platform/make-folder.js'
 
 /**
@@ -12,7 +12,10 @@ import { makeFolder } from '../platform/make-folder.js'
 /** Protocols by which git may go out, in a fetch, a push and a submodule alike. `ext::` starts programs. */
 const PROTOCOLS = 'file:git:http:https:ssh'
 
-export const HARDENED_OPTIONS: readonly (readonly [string, string])[] = [
+/** A setting, and what it is set to. */
+export type GitOption = readonly [string, string]
+
+export const HARDENED_OPTIONS: readonly GitOption[] = [
   ['core.hooksPath', '/dev/null'],
   ['core.fsmonitor', 'false'],
   ['core.attributesFile', '/dev/null'],
@@ -49,7 +52,7 @@ export const HARDENED_OPTIONS: readonly (readonly [string, string])[] = [
   ['advice.detachedHead', 'false'],
 ]
 
-export const toOptionArguments = (options: readonly (readonly [string, string])[]): string[] =>
+export const toOptionArguments = (options: readonly GitOption[]): string[] =>
   options.flatMap(([name, value]) => ['-c', `${name}=${value}`])
 
 const GLOBAL_FILE = 'gitconfig'
@@ -64,8 +67,11 @@ export async function makeGitHome(home: string): Promise<void> {
 
 /** Of the worker's environment, what leads to the network. */
 const PASSED =
-  /^(?:PATH|TZ|(?:HTTPS?|ALL|NO)_PROXY|(?:https?|all|no)_proxy|SSL_CERT_(?:FILE|DIR)|CURL_CA_BUNDLE|GIT_SSL_CAINFO)$/
+  /^(?:TZ|(?:HTTPS?|ALL|NO)_PROXY|(?:https?|all|no)_proxy|SSL_CERT_(?:FILE|DIR)|CURL_CA_BUNDLE|GIT_SSL_CAINFO)$/
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** A folder that is named from where git works would be one of the run's. */
+const toPath = (path = ''): string => path.split(':').filter(isAbsolute).join(':') || DEFAULT_PATH
 
 /** The whole environment of a git of the worker's; nothing of the service's settings or secrets is in it. */
 export function gitEnvironment(worker: NodeJS.ProcessEnv, home: string): Record<string, string> {
@@ -73,8 +79,8 @@ export function gitEnvironment(worker: NodeJS.ProcessEnv, home: string): Record<
     value !== undefined && PASSED.test(name) ? [[name, value] as const] : [],
   )
   return {
-    PATH: DEFAULT_PATH,
     ...Object.fromEntries(passed),
+    PATH: toPath(worker['PATH']),
     HOME: home,
     XDG_CONFIG_HOME: home,
     LC_ALL: 'C.UTF-8',

@@ -10,6 +10,11 @@ export class GitError extends Error {
   }
 }
 
+export function tookTooLong(call: string, timeoutMs: number): GitError {
+  const seconds = Math.round(timeoutMs / 1_000)
+  return new GitError('timed_out', `git ${call} took longer than ${seconds} seconds (CC_EXECUTOR_GIT_TIMEOUT_SECONDS).`)
+}
+
 const SHOWN_CHARACTERS = 600
 
 /**
@@ -23,8 +28,11 @@ export function toSaid(stderr: string, ownFolders: readonly string[] = []): stri
     .replaceAll(/\p{Cc}[^\n]{0,3}\[[0-9;]*m/gu, '')
     .split(/[\r\n]+/)
     .map((part) => part.replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ').trim())
-    .filter((part) => part !== '' && !/^(?:hint:|remote: (?:Enumerating|Counting|Compressing|Total)\b)/.test(part))
+    .filter((part) => part !== '' && !/^(?:@|hint:|remote: (?:Enumerating|Counting|Compressing|Total)\b)/.test(part))
     .join(' ')
     .toWellFormed()
-  return line.length > SHOWN_CHARACTERS ? `${line.slice(0, SHOWN_CHARACTERS)}…` : line
+  if (line.length <= SHOWN_CHARACTERS) return line
+  // Why it ends is what is said last; what it was about stands before.
+  const half = SHOWN_CHARACTERS / 2
+  return `${line.slice(0, half)} … ${line.slice(-half)}`.toWellFormed()
 }
