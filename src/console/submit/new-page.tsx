@@ -21,10 +21,15 @@ const read = (draft: Draft): { readonly request: ExecuteRequest } | { readonly f
 }
 
 export function NewPage() {
-  const client = useClient()
   const { query } = usePlace()
   const from = query.get('from')
   const fork = query.get('fork')
+  // Made of another execution it is another form.
+  return <RequestForm key={`${from} ${fork}`} from={from} fork={fork} />
+}
+
+function RequestForm({ from, fork }: { readonly from: string | null; readonly fork: string | null }) {
+  const client = useClient()
   const { run, isBusy, error } = useAction()
   const [draft, setDraft] = useState(EMPTY)
   const [fault, setFault] = useState<string>()

@@ -15,7 +15,7 @@ interface Options {
 export interface Rows {
   readonly shown: ReadonlyArray<{ readonly index: number; readonly start: number }>
   readonly total: number
-  /** The ref of each row that is shown, which has its index as `data-index`; none where all are as high as estimated. */
+  /** The ref of each row that is shown, with its index as `data-index`; none where all are as high as estimated. */
   readonly measure: (element: HTMLElement | null) => void
   /** Somebody has set the position: what is there is shown before it is drawn. */
   readonly look: () => void
@@ -62,8 +62,8 @@ export function useRows(scroller: RefObject<HTMLElement>, { count, estimate }: O
     [heights, scroller],
   )
 
-  // After each drawing into the page and before the screen: the position first, since the page is as long as it needs to be
-  // only now.
+  // After each drawing into the page and before the screen: the position first, since the page is as long as it needs
+  // to be only now.
   useLayoutEffect(() => {
     if (shift.current !== 0 && scroller.current) {
       scroller.current.scrollTop += shift.current
