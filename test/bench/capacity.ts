@@ -68,7 +68,7 @@ function toCarried(figures: Figures): string[] {
     `| an execution that waits | ${rough(figures.waitingKb)} KB of Redis | 10,000 (the default limit) in ` +
       `${rough(figures.waitingKb * 10)} MB |`,
     `| a finished one, 20 deltas and 6 KB of text | ${rough(figures.finishedKb)} KB of Redis | ` +
-      `${rough((2 * 1024 ** 3) / 1000 / figures.finishedKb)} in 2 GiB (the default limit) |`,
+      `100,000 (the default limit) in ${rough(figures.finishedKb * 100)} MB |`,
     `| a worker without work | ${rough(figures.idleMs)} ms of Redis a second, ${rough(figures.idleConnections)} ` +
       `connections | 1,000 of them: ${percent(figures.idleMs)} of a core of Redis |`,
     `| runs that end at once, API, Redis and worker on two cores | ${rough(figures.quickRuns)} a second | the most starts |`,

@@ -61,6 +61,7 @@ void t.test('the manual reckons with the figures of the release', async (t) => {
   // Safe: our own file.
   const release = JSON.parse(readFileSync(join(ROOT, 'test/bench/release.json'), 'utf8')) as Release
   t.equal(fillCapacity(page, release), page)
+  for (const [id, { commit }] of Object.entries(release.rows)) t.match(commit, /^[0-9a-f]{7,}$/, `${id} says of what`)
   const { 'submit.rate': rate, ...others } = release.rows
   t.ok(rate)
   t.throws(() => fillCapacity(page, { ...release, rows: others }), /no row submit.rate/)
