@@ -188,3 +188,13 @@ void t.test('where Redis dies in the midst of writing it, it is there as a whole
     'what was not answered is sent again, and taken',
   )
 })
+
+void t.test('nothing is accepted of a token that was revoked, whatever it brings along', async (t) => {
+  const scene = await openScene(t)
+  const revoked = { owner: `tok_${'0'.repeat(32)}` }
+  const plain = [toRecord(), toRecord(revoked), toRecord()]
+  t.same(positionsOf(await createAll(scene, plain)), [1, 'withdrawn', 2])
+  const withBudget = toRecord({ ...revoked, wantedBudget: { usd: { run: 1 } } })
+  t.same(positionsOf(await createAll(scene, [withBudget])), ['withdrawn'])
+  t.equal(await scene.keys.zcard('{cc}:index'), 2)
+})
