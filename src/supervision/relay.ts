@@ -18,7 +18,8 @@ socket(my $listener, 2, 1, 0) or die "socket: $!\n";
 setsockopt($listener, 1, 2, pack 'i', 1);
 bind($listener, pack 'S n C4 x8', 2, $port, 127, 0, 0, 1) or die "bind: $!\n";
 listen($listener, 128) or die "listen: $!\n";
-my ($own, $pid) = ($$, fork);
+my $own = $$;
+my $pid = fork;
 defined $pid or die "fork: $!\n";
 if ($pid) { $SIG{PIPE} = 'DEFAULT'; exec { $command[0] } @command or die "$command[0]: $!\n" }
 
