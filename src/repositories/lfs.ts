@@ -5,7 +5,7 @@ import type { RepositoryAddress } from '../platform/repository-url.js'
 import type { RepositorySettings } from '../platform/repository-settings.js'
 import { openAccess } from './git-credentials.js'
 import { listPointers, type LfsPointer } from './lfs-pointers.js'
-import { findMissing, lfsOf, listFiles, removeFile } from './lfs-store.js'
+import { findMissing, lfsOf, listFiles, removeFile, takeFiles } from './lfs-store.js'
 import { runGit, tooLarge, type GitMeans } from './run-git.js'
 
 /** So many names fit on a command line. */
@@ -74,19 +74,22 @@ export async function fetchFiles(
   const missing = await findMissing(mirror, needed)
   if (missing.length === 0) return needed
   await makeRoom(mirror, needed, limitBytes)
-  const access = await openAccess(address, credentialsFile, means.home)
-  const isLocal = address.kind === 'local'
-  await runGit(means, {
-    args: ['lfs', 'fetch', 'origin', commit],
-    cwd: mirror,
-    env: { ...access.env, GIT_DIR: mirror },
-    options: [...toRemote(address), ...access.options],
-    readable: isLocal ? [address.url] : [],
-    isRemote: !isLocal,
-    growth: { folder: lfsOf(mirror), limitBytes },
-  })
+  if (address.kind === 'local') {
+    // git-lfs would write into it, even to read.
+    for (const git of [address.url, `${address.url}/.git`]) await takeFiles(git, mirror, missing)
+  } else {
+    const access = await openAccess(address, credentialsFile, means.home)
+    await runGit(means, {
+      args: ['lfs', 'fetch', 'origin', commit],
+      cwd: mirror,
+      env: { ...access.env, GIT_DIR: mirror },
+      options: [...toRemote(address), ...access.options],
+      isRemote: true,
+      growth: { folder: lfsOf(mirror), limitBytes },
+    })
+  }
   const [absent] = await findMissing(mirror, needed)
-  if (absent) throw new GitError('failed', `The repository lacks the file ${absent.oid} of Git LFS.`)
+  if (absent) throw new GitError('failed', `The file ${absent.oid} of Git LFS is missing in the repository.`)
   return needed
 }
 

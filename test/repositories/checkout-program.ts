@@ -1,6 +1,6 @@
 // node checkout-program.js FOLDER MIRRORS URL KILL: makes a checkout and commits in it, in a process of its own, which
 // kills itself at its KILLth call of git, a moment after that has begun; with 0 it ends by itself.
-import { appendFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openFolder } from '../../src/platform/open-folder.js'
 import { splitPath } from '../../src/platform/redis-server.js'
@@ -27,7 +27,8 @@ const workspace = await openFolder(join(folder, 'workspace'))
 const place = { folder: join(folder, 'repository'), workspace }
 const checkout = await provideCheckout(mirrors, 'one', { url, ref: 'main' }, place, () => true)
 if (!checkout) throw new Error('there is no checkout')
-await appendFile(join(folder, 'workspace/a.txt'), 'changed\n')
+// The same however often it is done: who was killed comes here again.
+await writeFile(join(folder, 'workspace/a.txt'), 'one\nchanged\n')
 const options = { checkout, workspace, author: 'A <a@localhost>', message: 'm', limitBytes: 1024 ** 3 }
 const committed = await commitChanges(mirrors.means, options)
 await writeState(place.folder, { ...checkout.state, head: committed.head })

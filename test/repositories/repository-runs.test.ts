@@ -239,7 +239,11 @@ void t.test('what may not be pushed is told, and nothing is forced', async (t) =
   await git(folder, 'clone', '-q', '--bare', work, at('strict.git'))
   await writeFile(at('strict.git/hooks/pre-receive'), '#!/bin/sh\necho "not on Mondays" >&2\nexit 1\n', { mode: 0o755 })
   const refused = await run(commands('echo x > mine.txt'), { url: at('strict.git'), push: 'always' })
-  t.match(refused.outcome?.repository?.pushError, { code: 'PUSH_REJECTED', message: /not on Mondays/ })
+  t.match(
+    refused.outcome?.repository?.pushError,
+    { code: 'PUSH_REJECTED', message: /not on Mondays/ },
+    JSON.stringify(refused.outcome),
+  )
 
   const unverified = await run(
     commands('echo x > mine.txt'),
