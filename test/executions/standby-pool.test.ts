@@ -160,6 +160,7 @@ void t.test('it is thrown away when the operator’s own instructions change', a
   giveBack()
   services.config = { ...services.config, environment: { ...services.config.environment, CLAUDE_CONFIG_DIR: folder } }
   await pool.check()
+  if (!t.equal(pool.state().ready, 0, 'it does not wait any longer')) return
   await until(() => isGone(id), 'nothing is left of it')
 })
 
