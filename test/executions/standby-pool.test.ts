@@ -160,6 +160,7 @@ void t.test('it is thrown away when the operator’s own instructions change', a
   giveBack()
   services.config = { ...services.config, environment: { ...services.config.environment, CLAUDE_CONFIG_DIR: folder } }
   await pool.check()
+  if (!t.equal(pool.state().ready, 0, 'it does not wait any longer')) return
   await until(() => isGone(id), 'nothing is left of it')
 })
 
@@ -241,12 +242,14 @@ void t.test('the sweeps leave what stands by to its worker, and take what is lef
     t.equal(await hasFolders(id, services.config), true, `its folders are there after the sweep of ${workerId}`)
     t.equal(await sweepProcesses(seenBy(workerId)), 0)
   }
-  t.equal(take().id, id)
+  const left = take()
+  t.equal(left.id, id)
   t.match(marker, /^deployment\+standby\/worker\//)
   announced = []
   t.ok((await sweepProcesses(seenBy('another'))) > 0, 'its processes go with their worker')
   await removeUnneeded(seenBy('another'), id)
   t.equal(await hasFolders(id, services.config), false, 'and so do its folders')
+  await left.close()
 })
 
 void t.test('what makes a run start by itself', async (t) => {
