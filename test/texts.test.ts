@@ -135,7 +135,10 @@ const PAGES = ['README.md', 'SECURITY.md', 'CONTRIBUTING.md'].concat(
       .map((name) => `${folder}/${name}`),
   ),
 )
-/** A call up to the end of its line, its quotation or whatever its output goes to; of several words the first is the command. */
+/**
+ * A call up to the end of its line, its quotation or whatever its output goes to; of several words the first is the
+ * command.
+ */
 const CALL = /\bcc-executor ([a-z]+)((?:\\\n|[^`|>\n])*)/g
 const FLAG = /(?<![\w-])--[a-z][\w-]*/g
 
