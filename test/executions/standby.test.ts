@@ -38,6 +38,9 @@ for (const { name: version, env } of listClaudeVersions())
       async () => (await service.call('GET', '/health/ready')).body.parts.workers.standby === 1,
       'it is told that one stands by',
     )
+    const { text: metrics } = await service.call('GET', '/metrics')
+    t.match(metrics, /^cc_executor_standby\{state="ready"\} 1$/m)
+    t.match(metrics, /^cc_executor_standby\{state="missing"\} 0$/m)
     const [waiting = ''] = foldersOf(service)
     const execution = await run(service, {
       prompt: scripted(

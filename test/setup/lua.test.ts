@@ -32,6 +32,7 @@ const files = all
 /** Plain arguments beyond the four: hot, or bytes. */
 const MANY_ARGUMENTS = [
   'src/events/lua/append.lua',
+  'src/executions/store/lua/create-many.lua',
   'src/executions/store/lua/create.lua',
   'src/executions/store/lua/keep-files.lua',
   'src/executions/store/lua/list.lua',

@@ -1,7 +1,8 @@
 import luaparse from 'luaparse'
 
 /** What Redis gives to a script, as far as it is used. */
-const REDIS_GLOBALS = 'redis cjson KEYS ARGV string table math tonumber tostring ipairs pairs next unpack'.split(' ')
+const REDIS_GLOBALS =
+  'redis cjson KEYS ARGV string table math tonumber tostring ipairs pairs next unpack type pcall'.split(' ')
 
 interface Local {
   readonly name: string

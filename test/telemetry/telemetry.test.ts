@@ -256,7 +256,7 @@ void t.test('no label has values that callers could add without end', async (t) 
   const names = new Set((await scrape()).flatMap(({ name, labels }) => Object.keys(labels).map((one) => [name, one])))
   const labels = new Set([...names].map(([, label]) => label))
   const known =
-    'status code kind direction model le priority credential transport route method process type space result'
+    'status code kind direction model le priority state credential transport route method process type space result'
   for (const label of labels)
     t.ok(`${known} version major minor patch`.split(' ').includes(label ?? ''), `${label} is one of a few values`)
   const routes = (await scrape()).flatMap(({ labels: { route } }) => route ?? [])

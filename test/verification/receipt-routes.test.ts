@@ -232,12 +232,16 @@ void t.test('an execution whose worker was lost is concluded with a receipt by w
 void t.test('the key is out of a run’s sight', async (t) => {
   const folder = join(quick.config.dataDir, 'receipt-keys')
   // A key's id may begin with any letter, so the order of the names is nothing to hold on to.
-  t.same((await readdir(folder)).map((name) => name.split('.').slice(1).join('.')).sort(), ['pem', 'public.json'])
-  const command = `{ cat ${folder}/signing-key.pem; ls -a ${quick.config.dataDir}; } > seen 2>&1`
+  t.same((await readdir(folder)).map((name) => name.replace(/^[^.]*(?=\.)/, '*')).sort(), [
+    '*.pem',
+    '*.public.json',
+    'grant-key',
+  ])
+  const command = `{ cat ${folder}/signing-key.pem; cat ${folder}/grant-key; ls -a ${quick.config.dataDir}; } > seen 2>&1`
   const { id } = await quick.submit({ prompt: JSON.stringify([BEGUN, { tool: command }]), workspace: 'curious' })
   await quick.finished(id)
   const seen = await readFile(join(quick.config.workspaceRoot, 'curious', 'seen'), 'utf8')
-  t.match(seen, /No such file or directory/)
+  for (const name of ['signing-key.pem', 'grant-key']) t.match(seen, `${name}: No such file or directory`)
   t.notMatch(seen, /PRIVATE KEY/)
   t.match(await readFile(join(folder, 'signing-key.pem'), 'utf8'), /PRIVATE KEY/)
 })

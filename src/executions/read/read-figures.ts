@@ -1,6 +1,7 @@
 import { sleep } from '../../platform/abort-signals.js'
 import { gauge, toOwnFamilies, toSharedFamilies, type Family, type Sample } from '../../telemetry/exposition.js'
 import { OTHER } from '../../telemetry/figure-fields.js'
+import type { WorkerState } from '../../protocol/service-state.js'
 import type { ExecutionServices } from '../services.js'
 import { credentialsOf } from './expected-start.js'
 
@@ -10,6 +11,7 @@ const CREDENTIALS_KEPT = 50
 const FIRST_WAIT_MS = 2_500
 const LOOK_MS = 100
 
+type StandbyCount = NonNullable<WorkerState['standby']>
 type Metrics = NonNullable<ExecutionServices['metrics']>
 type Reading = Pick<ExecutionServices, 'store' | 'workers' | 'figures'>
 
@@ -23,6 +25,9 @@ function toMemory(info: string): Family[] {
     gauge('redis_memory_limit_bytes', 'maxmemory of Redis; 0: no limit.', [{ value: read('maxmemory') }]),
   ]
 }
+
+const sumOf = (workers: readonly WorkerState[], count: (standby: StandbyCount) => number): number =>
+  workers.reduce((sum, { standby }) => sum + (standby ? count(standby) : 0), 0)
 
 async function readGauges({ store, workers }: Reading): Promise<Family[]> {
   const [{ byPriority }, { running, paused }, present, blocked, approvals] = await Promise.all([
@@ -50,6 +55,10 @@ async function readGauges({ store, workers }: Reading): Promise<Family[]> {
     ),
     gauge('running', 'Executions that run or are paused.', [{ value: running + paused }]),
     gauge('workers', 'Workers that are present.', [{ value: present.length }]),
+    gauge('standby', 'CLIs that stand by (ready), and those that should besides (missing), of all workers.', [
+      { labels: { state: 'ready' }, value: sumOf(present, ({ ready }) => ready) },
+      { labels: { state: 'missing' }, value: sumOf(present, ({ ready, wanted }) => Math.max(0, wanted - ready)) },
+    ]),
     gauge('approvals_pending', 'Approvals that wait for a decision.', [{ value: approvals }]),
     gauge('credential_blocked', '1: the limit of this credential of a worker is reached.', credentials),
   ]

@@ -1131,7 +1131,7 @@ while at <= #ARGV do
   at = last + 1
 end
 if #accepted == 0 then return answers end
-local index, waiting, deadlines, owners, lines = {}, {}, {}, {}, {}
+local index, waiting, deadlines, owners = {}, {}, {}, {}
 local function add(list, score, id)
   list[#list + 1] = score
   list[#list + 1] = id
