@@ -61,8 +61,9 @@ void t.test('the CLI is found where the operator says, on PATH, then in the cach
   )
   if (TMPDIR === undefined) delete process.env['TMPDIR']
   else process.env['TMPDIR'] = TMPDIR
-  // Of others that share this process there may be some.
-  t.equal(countTimers(), before, 'what could not be started leaves no timer that keeps the process')
+  // Those of others that share this process may end meanwhile.
+  const left = countTimers()
+  t.ok(left <= before, `what could not be started leaves no timer that keeps the process: ${before}, then ${left}`)
 })
 
 void t.test(

@@ -100,7 +100,7 @@ const repeated = await submit([INIT, LOST, overloaded], { maxAttempts: 2 })
 const given = await submit([INIT, LOST, ...denied, overloaded], { maxAttempts: 2 })
 
 void t.test('a pause and a cancel need no body', async (t) => {
-  await service.until(pausedAtTheEnd.id, 'claude.message')
+  await untilSaid(pausedAtTheEnd, '"type":"result"')
   t.equal((await service.call('POST', `/executions/${pausedAtTheEnd.id}/pause`)).status, 202)
   await service.until(deaf.id, 'claude.message')
   t.equal((await service.call('POST', `/executions/${deaf.id}/cancel`)).status, 202)
