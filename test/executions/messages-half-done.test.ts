@@ -1,6 +1,7 @@
 // Messages in Redis, without a CLI: what an older version has left of them, and what somebody reads who is very fast.
 import t from 'tap'
 import { concludeExecution } from '../../src/executions/conclude/conclude-execution.js'
+import { settleOwed } from '../../src/executions/conclude/follow-ups.js'
 import { writeEnd } from '../../src/executions/conclude/write-end.js'
 import { sendMessage } from '../../src/executions/control/send-message.js'
 import { getExecution } from '../../src/executions/read/find-execution.js'
@@ -92,6 +93,27 @@ void t.test('a follow-up that the log has named, and that is made right then, is
   await sweep()
   t.match(await reading, [{ id: followUpId, status: 'queued' }, []])
   await t.rejects(getExecution(domain, id.replace(/.{12}$/, '0'.repeat(12)), caller), { code: 'EXECUTION_NOT_FOUND' })
+})
+
+void t.test('what follows a cancelled one does not stand behind those that are cancelled with it', async (t) => {
+  const id = await submit({ prompt: 'x' })
+  const fence = await claim(id)
+  const { followUpId: orphan = '' } = await say(id, 'never said', { delivery: 'follow_up' })
+  await say(id, 'instead', { onDropped: 'follow_up' })
+  t.match(await store.request(id, { kind: 'cancel' }, caller.name, undefined), { kind: 'requested' })
+  const at = new Date()
+  t.equal(await store.dropMessages({ id, right: 'holder', fence, at, attempt: 1, reason: 'cancelled' }), 'dropped')
+  await sweep()
+  const end = { outcome: { status: 'cancelled', code: 'CANCELLED', message: 'x' }, attempt: 1 } as const
+  // The process dies before it ends those that follow.
+  t.match(await writeEnd(domain, id, { kind: 'holder', fence }, end), { kind: 'concluded' })
+  t.match(await store.get(orphan), { state: 'queued', follows: id })
+  for (const owed of await store.listOwed(10)) await settleOwed(domain, owed)
+  const { followUpId: instead = '' } = (await list(id))[1] ?? {}
+  t.match(await getExecution(domain, instead, caller), { status: 'queued', resumedFrom: id, waitingFor: undefined })
+  await sweep()
+  t.match(await getExecution(domain, orphan, caller), { status: 'cancelled' })
+  t.match(await getExecution(domain, instead, caller), { status: 'queued' })
 })
 
 void t.test('what was said to a task that has ended is kept while its list goes on', async (t) => {

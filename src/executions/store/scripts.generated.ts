@@ -851,12 +851,17 @@ end`,
   local state = get(id, 'state')
   return not state or isEnded(state)
 end`,
+  'include/is-orphan': `local function isOrphan(id)
+  local before = get(id, 'follows')
+  if not before or get(id, 'state') ~= 'queued' or not isOver(before) then return false end
+  return not get(before, 'sessionId') or get(before, 'state') == 'cancelled'
+end`,
   'include/take-over': `local function takeOver(id)
   local before = get(id, 'follows')
   if not before or get(id, 'state') ~= 'queued' then return {}, false end
-  if get(before, 'state') and not isOver(before) then return {}, false end
+  if not isOver(before) then return {}, false end
+  if isOrphan(id) then return {}, true end
   local session = get(before, 'sessionId')
-  if not session or get(before, 'state') == 'cancelled' then return {}, true end
   if redis.call('EXISTS', key('forks', session)) == 1 then return {}, false end
   redis.call('ZREM', root .. ':following', id)
   redis.call('HDEL', record(id), 'follows', 'waitingFor')
@@ -900,8 +905,8 @@ local function conclude(id, args, receipt, log)
   local ready = releaseWorkspace(id)
   for _, value in ipairs(passWork(id)) do ready[#ready + 1] = value end
   local next = get(id, 'next')
-  local follower, isOrphan = {}, false
-  if next and get(next, 'follows') == id then follower, isOrphan = takeOver(next) end
+  local follower, neverComes = {}, false
+  if next and get(next, 'follows') == id then follower, neverComes = takeOver(next) end
   for _, value in ipairs(follower) do ready[#ready + 1] = value end
   local list = get(id, 'parentId')
   if list then
@@ -911,7 +916,7 @@ local function conclude(id, args, receipt, log)
     for _, task in ipairs(taskIds(id)) do expire(task, retentionMs) end
     expire(id, retentionMs)
   end
-  return {'concluded', from, list or '', isOrphan and next or '', unpack(ready)}
+  return {'concluded', from, list or '', neverComes and next or '', unpack(ready)}
 end`,
   'conclude-abandoned': `exceedMemory()
 local args = cjson.decode(ARGV[1])
@@ -1176,7 +1181,7 @@ end`,
   local session = get(id, 'sessionId')
   local tail = session and latestOf(session) or id
   local next = get(tail, 'next')
-  while next and get(next, 'state') do
+  while next and get(next, 'state') and not isOrphan(next) do
     if not isOver(next) or get(next, 'sessionId') then tail = next end
     next = get(next, 'next')
   end
@@ -1883,8 +1888,8 @@ if isFirst then noteOutbox(id, 'execution.started') end
 return started(last)`,
   'take-over': `local id = ARGV[1]
 if not get(id, 'follows') then redis.call('ZREM', root .. ':following', id) end
-local ready, isOrphan = takeOver(id)
-if isOrphan then return {'orphan'} end
+local ready, neverComes = takeOver(id)
+if neverComes then return {'orphan'} end
 if #ready == 0 then return {'waiting'} end
 return {'ready', unpack(ready)}`,
   'take-places': `local args = cjson.decode(ARGV[1])
@@ -2017,8 +2022,8 @@ export const SCRIPTS = {
     'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals',
     'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
     'include/settle-approvals', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over',
-    'include/conclude', 'include/has-lease', 'conclude-abandoned',
+    'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/is-orphan',
+    'include/take-over', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -2038,8 +2043,8 @@ export const SCRIPTS = {
     'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals',
     'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
     'include/settle-approvals', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over',
-    'include/conclude', 'include/has-lease', 'conclude-list',
+    'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/is-orphan',
+    'include/take-over', 'include/conclude', 'include/has-lease', 'conclude-list',
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -2059,8 +2064,8 @@ export const SCRIPTS = {
     'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals',
     'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
     'include/settle-approvals', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over',
-    'include/conclude', 'include/is-unheld', 'conclude-queued',
+    'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/is-orphan',
+    'include/take-over', 'include/conclude', 'include/is-unheld', 'conclude-queued',
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -2080,8 +2085,8 @@ export const SCRIPTS = {
     'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals',
     'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
     'include/settle-approvals', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over',
-    'include/conclude', 'conclude',
+    'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/is-orphan',
+    'include/take-over', 'include/conclude', 'conclude',
   ),
   ccCountActive: join(
     'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'count-active',
@@ -2113,11 +2118,12 @@ export const SCRIPTS = {
     'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/count-queued', 'include/find-reserved',
     'include/folders-above', 'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh',
     'include/kind-of', 'include/weigh-new', 'include/admit', 'include/get', 'include/set', 'include/begin-deadline',
-    'include/enter-session', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/latest-of',
-    'include/find-tail', 'include/find-session', 'include/hosts-of', 'include/need-folders', 'include/wait-for',
-    'include/join-session', 'include/keep-attachments', 'include/limit-of', 'constant/PRIORITY_STEP', 'include/band-of',
-    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-line', 'include/enter-turn',
-    'include/enter-queue', 'include/is-in-order', 'include/position-of', 'include/queue-new', 'create',
+    'include/enter-session', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/is-orphan',
+    'include/latest-of', 'include/find-tail', 'include/find-session', 'include/hosts-of', 'include/need-folders',
+    'include/wait-for', 'include/join-session', 'include/keep-attachments', 'include/limit-of',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys',
+    'include/enter-line', 'include/enter-turn', 'include/enter-queue', 'include/is-in-order', 'include/position-of',
+    'include/queue-new', 'create',
   ),
   ccDecideApproval: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -2266,8 +2272,8 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'platform/include/now-ms',
     'include/set', 'include/begin-deadline', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-clock', 'include/turn-keys', 'include/enter-line', 'include/enter-turn', 'include/enter-queue',
-    'include/enter-session', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/take-over',
-    'take-over',
+    'include/enter-session', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/is-orphan',
+    'include/take-over', 'take-over',
   ),
   ccTakePlaces: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',

@@ -9,7 +9,7 @@
 
 local id = ARGV[1]
 if not get(id, 'follows') then redis.call('ZREM', root .. ':following', id) end
-local ready, isOrphan = takeOver(id)
-if isOrphan then return {'orphan'} end
+local ready, neverComes = takeOver(id)
+if neverComes then return {'orphan'} end
 if #ready == 0 then return {'waiting'} end
 return {'ready', unpack(ready)}

@@ -71,8 +71,8 @@ local function conclude(id, args, receipt, log)
   for _, value in ipairs(passWork(id)) do ready[#ready + 1] = value end
   -- Whoever follows takes the session, or never can.
   local next = get(id, 'next')
-  local follower, isOrphan = {}, false
-  if next and get(next, 'follows') == id then follower, isOrphan = takeOver(next) end
+  local follower, neverComes = {}, false
+  if next and get(next, 'follows') == id then follower, neverComes = takeOver(next) end
   for _, value in ipairs(follower) do ready[#ready + 1] = value end
   -- A task lives and dies with its list, which somebody must now go on with.
   local list = get(id, 'parentId')
@@ -83,5 +83,5 @@ local function conclude(id, args, receipt, log)
     for _, task in ipairs(taskIds(id)) do expire(task, retentionMs) end
     expire(id, retentionMs)
   end
-  return {'concluded', from, list or '', isOrphan and next or '', unpack(ready)}
+  return {'concluded', from, list or '', neverComes and next or '', unpack(ready)}
 end

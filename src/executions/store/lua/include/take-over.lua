@@ -1,5 +1,5 @@
 -- A follow-up takes the session over, where the one before it has ended. → {id, claim, priority} or {}, whether it
---   never can: the one before was cancelled, has no session, or is gone
+--   never can
 
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"
@@ -7,6 +7,7 @@
 --- @include "./enter-queue.lua"
 --- @include "./enter-session.lua"
 --- @include "./get.lua"
+--- @include "./is-orphan.lua"
 --- @include "./is-over.lua"
 --- @include "./record.lua"
 --- @include "./set.lua"
@@ -14,9 +15,9 @@
 local function takeOver(id)
   local before = get(id, 'follows')
   if not before or get(id, 'state') ~= 'queued' then return {}, false end
-  if get(before, 'state') and not isOver(before) then return {}, false end
+  if not isOver(before) then return {}, false end
+  if isOrphan(id) then return {}, true end
   local session = get(before, 'sessionId')
-  if not session or get(before, 'state') == 'cancelled' then return {}, true end
   if redis.call('EXISTS', key('forks', session)) == 1 then return {}, false end
   redis.call('ZREM', root .. ':following', id)
   redis.call('HDEL', record(id), 'follows', 'waitingFor')
