@@ -8,6 +8,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { findClaude } from '../../src/claude/install/find-claude.js'
+import type { Execution } from '../../src/protocol/execution.js'
 import { SandboxLevel } from '../../src/protocol/sandbox.js'
 import { chooseContainment } from '../../src/supervision/containment.js'
 import { findProgram } from '../../src/supervision/find-program.js'
@@ -178,24 +179,31 @@ async function attack(test: Test, uid: number): Promise<void> {
   }
   for (const level of SandboxLevel.options) {
     const attempts = level === 'host' ? Object.values(ATTEMPTS).flat() : ALL_ATTEMPTS
-    const { id } = await service.submit({
-      prompt: scripted(
-        { tool: 'Bash', input: { command: 'bash attempts.sh > results', timeout: 600_000 } },
-        { text: 'done' },
-      ),
-      workspace: `attempts-${level}`,
-      sandbox: level,
-      files: [{ path: 'attempts.sh', content: toScript(attempts, variables) }],
-      ...(level === 'locked' && { network: { hosts: [`127.0.0.1:${host.port}`, `localhost:${host.inner}`] } }),
-    })
-    const execution = await service.finished(id)
+    const run = async (workspace: string): Promise<Execution> => {
+      const { id } = await service.submit({
+        prompt: scripted(
+          { tool: 'Bash', input: { command: 'bash attempts.sh > results', timeout: 600_000 } },
+          { text: 'done' },
+        ),
+        workspace,
+        sandbox: level,
+        files: [{ path: 'attempts.sh', content: toScript(attempts, variables) }],
+        ...(level === 'locked' && { network: { hosts: [`127.0.0.1:${host.port}`, `localhost:${host.inner}`] } }),
+      })
+      return service.finished(id)
+    }
+    let workspace = `attempts-${level}`
+    let execution = await run(workspace)
+    // At the limit of processes the CLI itself gets no thread, and a newer one that wants one right then aborts.
+    for (let again = 1; execution.outcome?.signal === 'SIGABRT' && again <= 3; again += 1)
+      execution = await run((workspace = `attempts-${level}-${again}`))
     test.match(
       execution,
       { status: 'succeeded', outcome: { sandbox: { level } } },
       `${level}: ${JSON.stringify(execution.outcome)}`,
     )
     const results = new Map(
-      (await readFile(join(host.data, `workspaces/attempts-${level}/results`), 'utf8'))
+      (await readFile(join(host.data, `workspaces/${workspace}/results`), 'utf8'))
         .trim()
         .split('\n')
         .map((line) => [line.split(' ')[0], line.split(' ')[1] === 'yes']),

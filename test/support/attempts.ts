@@ -187,7 +187,7 @@ export const LIMIT_ATTEMPTS: readonly Attempt[] = [
   row(
     'more processes than the limit',
     `perl -e 'my @p; for (1..400) { my $p = fork; last unless defined $p; if (!$p) { sleep 5; exit } ` +
-      `push @p, $p } kill 9, @p; exit(@p == 400 ? 0 : 1)'`,
+      `push @p, $p } kill 9, @p; waitpid $_, 0 for @p; exit(@p == 400 ? 0 : 1)'`,
     'any',
   ),
   row('more open files', 'ulimit -n 100000', 'any'),
