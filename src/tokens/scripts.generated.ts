@@ -69,7 +69,9 @@ announce('changed', id)
 return {'created'}`,
   'constant/TICKETS_LIMIT': `local TICKETS_LIMIT = 1000`,
   'issue-ticket': `local digest, token, meaning, milliseconds = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local now, open = nowMs(), key('tickets-of', token)
+local seconds, microseconds = unpack(redis.call('TIME'))
+local now, fraction = seconds * 1000 + math.floor(microseconds / 1000), microseconds % 1000 / 1000
+local open = key('tickets-of', token)
 redis.call('ZREMRANGEBYSCORE', open, '-inf', now)
 if redis.call('ZCARD', open) >= TICKETS_LIMIT then
   local oldest = redis.call('ZRANGE', open, 0, 0)[1]
@@ -77,8 +79,7 @@ if redis.call('ZCARD', open) >= TICKETS_LIMIT then
   redis.call('ZREM', open, oldest)
 end
 redis.call('SET', key('ticket', digest), meaning, 'PX', milliseconds)
-local microseconds = redis.call('TIME')[2] % 1000
-redis.call('ZADD', open, now + milliseconds + microseconds / 1000, digest)
+redis.call('ZADD', open, now + milliseconds + fraction, digest)
 redis.call('PEXPIRE', open, milliseconds)
 return now + milliseconds`,
   'limit-configured': `for id, most in pairs(cjson.decode(ARGV[1])) do limitOwner(id, most > 0 and most or nil) end
@@ -103,8 +104,7 @@ export const SCRIPTS = {
     'include/limit-owner', 'include/drop-token', 'include/is-made', 'include/is-withdrawn', 'create-token',
   ),
   ccIssueTicket: join(
-    'platform/include/root', 'platform/include/key', 'platform/include/now-ms', 'constant/TICKETS_LIMIT',
-    'issue-ticket',
+    'platform/include/root', 'platform/include/key', 'constant/TICKETS_LIMIT', 'issue-ticket',
   ),
   ccLimitConfigured: join(
     'platform/include/root', 'include/limit-owner', 'limit-configured',

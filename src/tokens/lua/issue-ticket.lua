@@ -4,11 +4,13 @@
 -- Sent again: yes; a ticket is new with each request
 
 --- @include "../../platform/lua/include/key.lua"
---- @include "../../platform/lua/include/now-ms.lua"
 --- @constant TICKETS_LIMIT "../../protocol/limits.ts"
 
 local digest, token, meaning, milliseconds = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local now, open = nowMs(), key('tickets-of', token)
+-- Several come within a millisecond, and the oldest must be known: of one reading of the clock.
+local seconds, microseconds = unpack(redis.call('TIME'))
+local now, fraction = seconds * 1000 + math.floor(microseconds / 1000), microseconds % 1000 / 1000
+local open = key('tickets-of', token)
 redis.call('ZREMRANGEBYSCORE', open, '-inf', now)
 if redis.call('ZCARD', open) >= TICKETS_LIMIT then
   local oldest = redis.call('ZRANGE', open, 0, 0)[1]
@@ -16,8 +18,6 @@ if redis.call('ZCARD', open) >= TICKETS_LIMIT then
   redis.call('ZREM', open, oldest)
 end
 redis.call('SET', key('ticket', digest), meaning, 'PX', milliseconds)
--- Several come within a millisecond, and the oldest must be known.
-local microseconds = redis.call('TIME')[2] % 1000
-redis.call('ZADD', open, now + milliseconds + microseconds / 1000, digest)
+redis.call('ZADD', open, now + milliseconds + fraction, digest)
 redis.call('PEXPIRE', open, milliseconds)
 return now + milliseconds
