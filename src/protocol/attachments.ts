@@ -3,7 +3,7 @@ import { ATTACHMENTS_LIMIT } from './limits.js'
 import { findPathFault, isBase64 } from './inline-files.js'
 import { MEDIA_TYPES } from './media-type.js'
 
-export const AttachmentType = z.enum(MEDIA_TYPES).meta({ id: 'AttachmentType' })
+const AttachmentType = z.enum(MEDIA_TYPES).meta({ id: 'AttachmentType' })
 
 /** What is shown of an attachment: never its bytes. */
 const shown = {

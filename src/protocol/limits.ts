@@ -100,12 +100,13 @@ export const WEBHOOK_PATTERNS_LIMIT = 20
 export const WEBHOOK_NAMES_LIMIT = 20
 /** How long the secret before a rotation signs beside the new one. */
 export const WEBHOOK_ROTATION_HOURS = 24
-/** A delivery is tried for so long; a webhook that has accepted nothing by then is disabled. */
+/** A delivery is tried for so long; a webhook that has accepted nothing by then is disabled. @lua */
 export const DELIVERY_HOURS = 72
-/** How long a delivery that has ended is kept, and how many of them by each webhook. */
+/** How long a delivery that has ended is kept. @lua */
 export const DELIVERY_KEPT_DAYS = 7
+/** And how many of them by each webhook. @lua */
 export const DELIVERIES_KEPT = 1_000
-/** Of a delivery's attempts, the last ones are kept. */
+/** Of a delivery's attempts, the last ones are kept. @lua */
 export const DELIVERY_ATTEMPTS_KEPT = 20
 
 // Waits.

@@ -51,7 +51,7 @@ export const ReceiptTask = z.strictObject({
 })
 export type ReceiptTask = z.infer<typeof ReceiptTask>
 
-export const ReceiptAttachment = z.strictObject(SentAttachment.shape)
+const ReceiptAttachment = z.strictObject(SentAttachment.shape)
 
 export const ReceiptMessage = z.strictObject({
   id: z.uuid(),
@@ -84,7 +84,7 @@ export const ReceiptApproval = z.strictObject({
 export type ReceiptApproval = z.infer<typeof ReceiptApproval>
 
 const { url, baseCommit, headCommit, tree, branch, pushed } = RepositoryOutcome.shape
-export const ReceiptRepository = z.strictObject({ url, baseCommit, headCommit, tree, branch, pushed })
+const ReceiptRepository = z.strictObject({ url, baseCommit, headCommit, tree, branch, pushed })
 
 /** The signed record of a finished execution. It shows what this service recorded, not that the answer is right. */
 export const Receipt = z

@@ -3,7 +3,7 @@ import { runText as text } from './run-text.js'
 
 const URL_LIMIT_BYTES = 2_048
 const REF_LIMIT_BYTES = 255
-export const DEPTH_LIMIT = 1_000_000
+const DEPTH_LIMIT = 1_000_000
 
 /** As git admits the names of references (git-check-ref-format); a leading `-` would be an option. */
 const REF_FAULT = /(?:^[-/.])|\.\.|@\{|\/[/.]|[\p{Cc}\s~^:?*[\\]|\.lock(?:\/|$)|[/.]$|^@$/u

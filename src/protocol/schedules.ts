@@ -107,7 +107,7 @@ export const ScheduleChange = z
   })
 export type ScheduleChange = z.infer<typeof ScheduleChange>
 
-export const SKIP_REASONS = [
+const SKIP_REASONS = [
   'missed',
   'overlap',
   'paused',

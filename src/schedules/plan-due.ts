@@ -3,7 +3,7 @@ import { MISSED_LIMIT } from '../protocol/limits.js'
 import type { Missed } from '../protocol/schedules.js'
 
 /** The last moment that is due is on time for so long: an API process may just be starting again. */
-export const ON_TIME_MS = 60_000
+const ON_TIME_MS = 60_000
 
 export interface DuePlan {
   /** Missed, in order; where there are very many, the last of them. */

@@ -13,7 +13,7 @@ export const SHARED_HISTOGRAMS = {
 export type SharedHistogram = keyof typeof SHARED_HISTOGRAMS
 
 export const MICRO = 1e6
-/** Beyond so many, further models are counted as OTHER. */
+/** Beyond so many, further models are counted as OTHER. @lua */
 export const MODELS_KEPT = 50
 export const OTHER = 'other'
 

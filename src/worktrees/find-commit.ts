@@ -14,7 +14,7 @@ const ELSEWHERE = 'ref: refs/heads/.invalid'
 
 type Packed = ReadonlyMap<string, string>
 
-export function readPacked({ common }: Pick<GitFolders, 'common'>): Packed {
+function readPacked({ common }: Pick<GitFolders, 'common'>): Packed {
   const lines = (readGitFile(common, 'packed-refs', PACKED_BYTES) ?? '').split('\n')
   return new Map(
     lines
@@ -24,7 +24,7 @@ export function readPacked({ common }: Pick<GitFolders, 'common'>): Packed {
 }
 
 /** What a reference says, whichever object that is. */
-export function readReference(git: GitFolders, name: string, packed: Packed): string | undefined {
+function readReference(git: GitFolders, name: string, packed: Packed): string | undefined {
   let current = name
   for (let step = 0; step < STEPS; step += 1) {
     const text = readGitFile(current === 'HEAD' ? git.own : git.common, current, REF_BYTES) ?? packed.get(current)

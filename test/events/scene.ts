@@ -12,7 +12,7 @@ import type { Test } from 'tap'
 import { openTestRedis } from '../support/redis.js'
 import { repeat } from '../support/deadlines.js'
 
-export const PREFIX = 'log-test'
+const PREFIX = 'log-test'
 
 export const delta = (text: string): NewEvent => ({ type: 'text.delta', data: { message: 0, text } })
 export const FINISHED: NewEvent = {

@@ -42,7 +42,7 @@ export type Command = (typeof COMMANDS)[number]
 export type Expected = string | readonly [answer: string, next: State]
 
 /** What no state that is over does any more. */
-export const OVER = {
+const OVER = {
   create: 'created',
   claim: 'refused',
   'claim again': 'refused',
@@ -79,7 +79,7 @@ export const OVER = {
 } as const satisfies Record<Command, Expected>
 
 /** Nobody holds what is parked: only a decision, a cancel and the end of its time concern it. */
-export const PARKED = {
+const PARKED = {
   ...OVER,
   'conclude parked': ['concluded', 'cancelled'],
   'send message': 'accepted',

@@ -12,10 +12,10 @@ import { until } from '../support/deadlines.js'
 
 export const MIB = 1024 * 1024
 export const SECRET = 'a-secret-that-only-one-hook-may-see'
-export const HOOK = join(ROOT, 'test/fixtures/hook.sh')
+const HOOK = join(ROOT, 'test/fixtures/hook.sh')
 /** Of hooks that must not reach it everywhere else, on a machine that holds a process up for seconds. */
 export const PATIENCE_SECONDS = 20
-export const hook = (name: string, more: object = {}): object => ({
+const hook = (name: string, more: object = {}): object => ({
   name,
   command: [HOOK, name],
   timeoutSeconds: 60,
@@ -24,7 +24,7 @@ export const hook = (name: string, more: object = {}): object => ({
 /** Metadata that tell a hook what to do. */
 export const act = (actions: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(actions).map(([name, code]) => [name, Buffer.from(code).toString('base64')]))
-export const is = <Type extends EventType>(event: Event, type: Type): event is Event<Type> => event.type === type
+const is = <Type extends EventType>(event: Event, type: Type): event is Event<Type> => event.type === type
 /** The log as a story: types, and of hooks stage, name and how they ended. */
 export const tell = (events: readonly Event[]): string[] =>
   events

@@ -49,7 +49,7 @@ export const REQUIRED = {
   PUBLIC_TLS: 'internal',
   CC_IMAGE: 'cc-executor',
 }
-export const wanted = (text: string): Record<string, string> =>
+const wanted = (text: string): Record<string, string> =>
   Object.fromEntries(Object.entries(REQUIRED).filter(([name]) => text.includes(`\${${name}:?`)))
 export const texts = new Map(await Promise.all(files.map(async (file) => [file, await read(file)] as const)))
 // Safe: the shape is what the tests below look at; test/telemetry/monitoring.test.ts checks Compose's own schema.

@@ -28,7 +28,7 @@ export async function listSources(folder: string): Promise<string[]> {
 }
 
 /** What an import names is the output: of a file with elements, too. */
-export const toSource = (path: string): string => {
+const toSource = (path: string): string => {
   const source = path.replace(/\.js$/, '.ts')
   return existsSync(join(ROOT, source)) || !existsSync(join(ROOT, `${source}x`)) ? source : `${source}x`
 }
@@ -82,7 +82,7 @@ export function readImports(from: string): Import[] {
   return found
 }
 
-export const parsed = new Map<string, ts.SourceFile>()
+const parsed = new Map<string, ts.SourceFile>()
 /** Each file once for all tests. */
 export function parse(file: string): ts.SourceFile {
   const known = parsed.get(file)
@@ -93,7 +93,7 @@ export function parse(file: string): ts.SourceFile {
   return source
 }
 
-export function readIncludes(from: string): Import[] {
+function readIncludes(from: string): Import[] {
   const uses = readFileSync(join(ROOT, from), 'utf8').matchAll(/^--- @(?:include|constant \w+) "([^"]+)"$/gm)
   return [...uses].map(([, path = '']) => ({
     from,

@@ -34,7 +34,7 @@ function splitLines(bytes: Uint8Array): Uint8Array[] {
 }
 
 /** `h[0]` is 32 zero bytes, `h[n] = SHA-256(h[n-1] ‖ event n)`: protocol.md, section 7. */
-export async function chainOf(lines: readonly Uint8Array[]): Promise<string> {
+async function chainOf(lines: readonly Uint8Array[]): Promise<string> {
   let head = new Uint8Array(32)
   for (const line of lines) {
     const both = new Uint8Array(head.length + line.length)

@@ -41,7 +41,7 @@ const toCell = (value: string | number | undefined): string =>
     .replace(/^(?=[=+\-@\t\r])/, "'")
     .replaceAll('"', '""')}"`
 
-export const toCsv = (executions: readonly Execution[]): string =>
+const toCsv = (executions: readonly Execution[]): string =>
   [
     'id,status,code,kind,prompt,model,createdAt,startedAt,finishedAt,inputTokens,outputTokens,costUsd',
     ...executions.map((one) =>

@@ -32,7 +32,7 @@ type Input = Readonly<Record<string, unknown>>
 const textOf = (input: Input, name: string): string => (typeof input[name] === 'string' ? input[name] : '')
 
 /** What a call is about, in a line. */
-export function summarize(name: string, input: Input): string {
+function summarize(name: string, input: Input): string {
   for (const field of ['description', 'file_path', 'path', 'pattern', 'url', 'query', 'command', 'skill', 'prompt']) {
     const text = textOf(input, field)
     if (text !== '' && !(field === 'description' && name === 'Bash')) return text.split('\n', 1)[0] ?? ''

@@ -28,7 +28,7 @@ const toPlace = ({ state, startedAt }: ActiveRun, now: number): Place =>
 const free = (count: number): Place[] => Array.from({ length: Math.max(0, count) }, (): Place => 'free')
 
 /** The places of the workers that take something: not of those that stop, or that could not pay. */
-export function listPlaces(
+function listPlaces(
   present: readonly WorkerState[],
   active: readonly ActiveRun[],
   blocked: ReadonlyArray<Pick<BlockedCredential, 'credential'>>,

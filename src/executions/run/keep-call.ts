@@ -40,7 +40,7 @@ async function find({ home, sessionId, toolUseId, permissionMode }: KeptCall): P
 export const isKept = async (kept: KeptCall): Promise<boolean> => (await find(kept)) !== undefined
 
 /** Has the next CLI of the session take the call up; false where the session does not hold it so. */
-export async function markKept(kept: KeptCall): Promise<boolean> {
+async function markKept(kept: KeptCall): Promise<boolean> {
   const found = await find(kept)
   if (!found) return false
   const { projects, path, bytes, call } = found

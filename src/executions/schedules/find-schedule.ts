@@ -26,7 +26,7 @@ export async function requireSchedule(
 }
 
 /** With what has become of their executions so far. */
-export async function showSchedules(
+async function showSchedules(
   { store }: Pick<ExecutionServices, 'store'>,
   found: readonly StoredSchedule[],
 ): Promise<Schedule[]> {
