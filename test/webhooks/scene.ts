@@ -80,8 +80,6 @@ export const ALICE: Caller = { id: 'alice', name: 'alice', scopes: new Set(['rea
 export const ADMIN: Caller = { id: 'admin', name: 'admin', scopes: new Set(['read', 'execute', 'approve', 'admin']) }
 const CONFIGURED = [ALICE, ADMIN].map(({ id, scopes }) => toToken(id, [...scopes]))
 
-type Sending = Awaited<ReturnType<typeof openSending>>
-
 export async function openSending(t: Test, env: NodeJS.ProcessEnv = {}) {
   const clock = await buildClock(t)
   const redis = await openFaultyRedis(t, clock)
