@@ -19,22 +19,35 @@ const headers = {
   'user-agent': 'cc-executor',
 }
 
-/** @param {string} path @param {RequestInit} [more] */
+/** @param {string} path @param {RequestInit} [more] @returns {Promise<any>} undefined: no such branch, or it is open */
 async function ask(path, more = {}) {
   const signal = AbortSignal.timeout(15_000)
   const answer = await fetch(`${GITHUB_API}/repos/${name}${path}`, { headers, signal, ...more })
   const body = await answer.json()
-  // A follow-up pushes to the branch of a pull request that is open already.
+  if (answer.status === 404 && path.startsWith('/git/')) return undefined
+  // Opened since we asked.
   if (answer.status === 422 && JSON.stringify(body).includes('already exists')) return undefined
   if (!answer.ok) throw new Error(`${answer.status} ${body.message}`)
   return body
 }
 
-const ref = request.repository?.ref
-const { default_branch: standard } = await ask('')
-const base = ref !== undefined && !/^[0-9a-f]{40}$/.test(ref) ? ref : standard
-const result = typeof outcome.result === 'string' ? outcome.result.slice(0, 60_000) : ''
-const title = (result.split('\n')[0] || branch).slice(0, 120)
-const body = `${result}\n\nBy execution ${executionId}, verification: ${outcome.verification?.status ?? 'none'}.`
-const created = await ask('/pulls', { method: 'POST', body: JSON.stringify({ title, head: branch, base, body }) })
-console.log(created === undefined ? 'the pull request is open already' : `opened ${created.html_url}`)
+/** A pull request goes to a branch; `ref` may also be a tag, a commit or a name of GitHub's. */
+async function findBase() {
+  const ref = request.repository?.ref?.replace(/^refs\/heads\//, '')
+  const path = ref?.split('/').map(encodeURIComponent).join('/')
+  if (path !== undefined && (await ask(`/git/ref/heads/${path}`)) !== undefined) return ref
+  return (await ask('')).default_branch
+}
+
+// A follow-up pushes to the branch of a pull request that is open already, and its request names no repository: to
+// another base GitHub would open a second one.
+const head = encodeURIComponent(`${name.split('/')[0]}:${branch}`)
+const [open] = await ask(`/pulls?state=open&head=${head}`)
+if (open === undefined) {
+  const base = await findBase()
+  const result = typeof outcome.result === 'string' ? outcome.result.slice(0, 60_000) : ''
+  const title = (result.split('\n')[0] || branch).slice(0, 120)
+  const body = `${result}\n\nBy execution ${executionId}, verification: ${outcome.verification?.status ?? 'none'}.`
+  const created = await ask('/pulls', { method: 'POST', body: JSON.stringify({ title, head: branch, base, body }) })
+  console.log(created === undefined ? 'the pull request is open already' : `opened ${created.html_url}`)
+} else console.log('the pull request is open already')
