@@ -104,12 +104,13 @@ void t.test('what follows a cancelled one does not stand behind those that are c
   const at = new Date()
   t.equal(await store.dropMessages({ id, right: 'holder', fence, at, attempt: 1, reason: 'cancelled' }), 'dropped')
   await sweep()
+  const { followUpId: instead = '' } = (await list(id))[1] ?? {}
+  t.equal(await store.get(instead), undefined, 'nothing is made before the end')
   const end = { outcome: { status: 'cancelled', code: 'CANCELLED', message: 'x' }, attempt: 1 } as const
   // The process dies before it ends those that follow.
   t.match(await writeEnd(domain, id, { kind: 'holder', fence }, end), { kind: 'concluded' })
   t.match(await store.get(orphan), { state: 'queued', follows: id })
   for (const owed of await store.listOwed(10)) await settleOwed(domain, owed)
-  const { followUpId: instead = '' } = (await list(id))[1] ?? {}
   t.match(await getExecution(domain, instead, caller), { status: 'queued', resumedFrom: id, waitingFor: undefined })
   await sweep()
   t.match(await getExecution(domain, orphan, caller), { status: 'cancelled' })

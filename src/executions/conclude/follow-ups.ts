@@ -1,5 +1,4 @@
 import { isTerminal, type Outcome } from '../../protocol/execution.js'
-import { isParked, type ExecutionState } from '../records/execution-state.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import type { OwedFollowUp } from '../store/queue-reads.js'
 import type { DomainServices } from '../services.js'
@@ -25,15 +24,15 @@ export function toOrphanOutcome(follows: string, before: ExecutionRecord | undef
 
 /**
  * Makes the follow-up of a dropped message from the record that was prepared when it was accepted. It counts towards no
- * limit of the queue: it was accepted with the message. Messages are dropped just before the end: behind one that is
- * being cancelled it would wait with those that are cancelled with it, so whoever writes that end makes it.
+ * limit of the queue: it was accepted with the message. Messages are dropped just before the end: until that is
+ * written nothing is made, since behind a cancelled one it would wait with those that are cancelled with it.
  */
 export async function settleOwed(services: DomainServices, owed: OwedFollowUp): Promise<void> {
   const { store, logger } = services
   const record = await store.readOwed(owed)
   if (!record) return store.settleOwed(owed)
   const before = await store.get(owed.executionId)
-  if (before && !isTerminal(before.state) && (before.cancelled || !isHeld(before.state))) return
+  if (before && !isTerminal(before.state)) return
   const answer = await store.create(record, Number.MAX_SAFE_INTEGER)
   if (answer.kind === 'over') return store.settleOwed(owed, (await store.now()) + AGAIN_MS)
   if (answer.kind === 'created')
@@ -42,5 +41,3 @@ export async function settleOwed(services: DomainServices, owed: OwedFollowUp): 
     logger.warn({ executionId: owed.executionId, followUpId: record.id, why: answer.kind }, 'no follow-up was made')
   await store.settleOwed(owed)
 }
-
-const isHeld = (state: ExecutionState): boolean => state !== 'queued' && !isParked(state)
