@@ -214,8 +214,7 @@ export class AttemptApprovals {
   /** The CLI takes up the call for which the execution was parked; because of a hook it suggests nothing then. */
   async #repeat(request: PermissionRequest, record: ApprovalRecord): Promise<void> {
     await this.#options.journal.flushed()
-    const { updates } = record.asked
-    if (!this.#isOver) this.#answer({ ...request, updates }, record, notRun.unknown)
+    if (!this.#isOver) this.#answer({ ...request, updates: record.asked.updates }, record, notRun.unknown)
   }
 
   /** Nobody may give an answer whose record another holder goes by. */
@@ -240,6 +239,7 @@ export class AttemptApprovals {
   }
 
   #deny(request: PermissionRequest, message: string): void {
+    this.#holds.noteDenied(request.toolUseId)
     this.#send(request, { decision: 'deny', isForExecution: false, message })
   }
 

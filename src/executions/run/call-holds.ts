@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { RunRequest } from '../../claude/command/run-request.js'
+import type { PermissionRequest } from '../../claude/stream/permission-requests.js'
 import type { HeldRun } from '../claim/held-runs.js'
 import type { RunServices } from '../claim/run-services.js'
 import { CallParking, type CallParkingOptions } from './call-parking.js'
@@ -37,6 +38,8 @@ export class CallHolds implements HeldRun {
   readonly #calls: HeldCalls
   readonly #parking: CallParking
   #left: HeldCall | undefined
+  /** By `toolUseId`. */
+  readonly #denied = new Set<string>()
   /** Calls were given up: the next one that can be kept does not wait here. */
   #isCrowded = false
 
@@ -81,6 +84,11 @@ export class CallHolds implements HeldRun {
     end()
   }
 
+  /** The CLI is told not to run a call: that has its result at once, and keeps no other one from being left. */
+  noteDenied(toolUseId: string): void {
+    this.#denied.add(toolUseId)
+  }
+
   giveUp(): void {
     this.#isCrowded = true
     void this.#calls.enqueue(async () => {
@@ -98,10 +106,13 @@ export class CallHolds implements HeldRun {
   /** It is being stored, or its reply is still being written. */
   #isTooEarly(): boolean {
     if (!this.#options.stop.isOpen) return false
-    const { size } = this.#calls.all
     return [...this.#calls.all.values()].some(
-      ({ isStored, isGone, request }) => !isGone && (!isStored || this.#parking.whyHeld(request, size) === 'later'),
+      ({ isStored, isGone, request }) => !isGone && (!isStored || this.#whyHeld(request) === 'later'),
     )
+  }
+
+  #whyHeld(request: PermissionRequest): string | undefined {
+    return this.#parking.whyHeld(request, this.#calls.all.size, this.#denied)
   }
 
   #overdue(): HeldCall[] {
@@ -113,12 +124,12 @@ export class CallHolds implements HeldRun {
     const overdue = this.#overdue()
     const [first] = overdue
     if (!first || this.#left || !stop.isOpen) return
-    const why = this.#parking.whyHeld(first.request, this.#calls.all.size)
+    const why = this.#whyHeld(first.request)
     if (why === 'later') return
     if (why === undefined) return this.#leave(first)
     services.heldRuns.enter(this)
     for (const call of overdue) {
-      const own = this.#parking.whyHeld(call.request, this.#calls.all.size)
+      const own = this.#whyHeld(call.request)
       if (call.heldBecause === own) continue
       await persist(() => services.store.holdApproval(call.id, { executionId, fence }, own))
       call.heldBecause = own

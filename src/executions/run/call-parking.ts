@@ -41,8 +41,11 @@ export class CallParking {
     this.#options = options
   }
 
-  /** Why the slot has to be kept; 'later': the reply is still being written. undefined: the call can be kept. */
-  whyHeld(request: PermissionRequest, openQuestions: number): string | undefined {
+  /**
+   * Why the slot has to be kept; 'later': the reply is still being written, or the results of calls before it, which
+   * were denied, are on their way. undefined: the call can be kept.
+   */
+  whyHeld(request: PermissionRequest, openQuestions: number, denied: ReadonlySet<string>): string | undefined {
     const { observation, canKeep, isPaused } = this.#options
     if (isPaused()) return HELD.paused
     if (!canKeep) return HELD.before
@@ -51,8 +54,11 @@ export class CallParking {
     if (JSON.stringify(request.ownInput) !== JSON.stringify(request.input)) return HELD.secret
     if (observation.liveTasks.length > 0) return HELD.background
     if (observation.reply?.isOpen === true) return 'later'
-    const others = observation.unansweredCalls.some(({ id }) => id !== request.toolUseId)
-    return others || openQuestions > 1 ? HELD.several : undefined
+    const others = observation.unansweredCalls.filter(({ id }) => id !== request.toolUseId)
+    if (others.length === 0) return openQuestions > 1 ? HELD.several : undefined
+    // The CLI tells results in the order of the calls: one behind this call would wait for it.
+    const isLast = observation.unansweredCalls.at(-1)?.id === request.toolUseId
+    return isLast && openQuestions === 1 && others.every(({ id }) => denied.has(id)) ? 'later' : HELD.several
   }
 
   /** A message of the control protocol; true where it was one of these. */
